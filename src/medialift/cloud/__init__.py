@@ -1,0 +1,1 @@
+"""Cloud: short-lived instances, what they cost, and the object store."""

@@ -1,0 +1,1 @@
+"""Foundation: files, archives, processes, time and text. It knows no word of media."""

@@ -1,0 +1,1 @@
+"""Mounts: is a mount really there, and do its files really read?"""
