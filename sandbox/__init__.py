@@ -1,0 +1,1 @@
+"""The sandbox: a small faithful world on one Debian machine, in which the production roles run unchanged."""
