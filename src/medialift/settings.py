@@ -1,0 +1,419 @@
+"""Settings: one definition gives validation, `medialift config explain` and the table in the docs.
+
+They are read from a TOML file (/etc/medialift/medialift.toml, mode 0600, or what MEDIALIFT_CONFIG names) and
+from the environment, which wins: `[store] bucket` is MEDIALIFT_STORE__BUCKET. Secrets are `SecretStr`: they
+never show in a repr, a log or `--json`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import stat
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
+
+from medialift.errors import Permanent
+from medialift.foundation.units import parse_duration, parse_size
+
+DEFAULT_FILE = Path("/etc/medialift/medialift.toml")
+FILE_VARIABLE = "MEDIALIFT_CONFIG"
+ENVIRONMENT_PREFIX = "MEDIALIFT_"
+MASKED = "(set, not shown)"
+
+
+def _size(value: object) -> int:
+    try:
+        return parse_size(value)  # type: ignore[arg-type]
+    except Permanent as error:
+        raise ValueError(str(error)) from error
+
+
+def _duration(value: object) -> float:
+    try:
+        return parse_duration(value)  # type: ignore[arg-type]
+    except Permanent as error:
+        raise ValueError(str(error)) from error
+
+
+def _web_address(value: str) -> str:
+    parts = urlsplit(value)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("An address starts with http:// or https:// and names a host")
+    if parts.username or parts.password:
+        raise ValueError("A name or password does not belong in the address: there are settings of their own")
+    return value.rstrip("/")
+
+
+def _absolute(value: Path) -> Path:
+    if not value.is_absolute():
+        raise ValueError("A path must be absolute: it starts with /")
+    return value
+
+
+Size = Annotated[int, BeforeValidator(_size)]
+Duration = Annotated[float, BeforeValidator(_duration)]
+WebAddress = Annotated[str, AfterValidator(_web_address)]
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+
+
+class _Section(BaseModel):
+    # A misspelt name must be an error: taken silently, it would leave the default in force.
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class StoreSettings(_Section):
+    """The S3 store that keeps archives, journals and logs."""
+
+    endpoint: WebAddress = Field(default="https://s3.fr-par.scw.cloud", description="address of the S3 store")
+    region: str = Field(default="fr-par", min_length=1, description="region of the store")
+    bucket: str = Field(
+        default="", description="bucket of the archives, the logs and the reports; empty: no store"
+    )
+    prefix: str = Field(
+        default="plex",
+        description="keys start with it: <prefix>/reference/, <prefix>/burst/, <prefix>/quarantine/",
+    )
+    access_key: SecretStr = Field(default=SecretStr(""), description="access key of the store")
+    secret_key: SecretStr = Field(default=SecretStr(""), description="secret key of the store")
+
+
+class PlexSettings(_Section):
+    """The Plex Media Server of this host."""
+
+    url: WebAddress = Field(
+        default="http://127.0.0.1:32400", description="address of the server, by IP, not by name"
+    )
+    token: SecretStr = Field(default=SecretStr(""), description="its token; empty: read from Preferences.xml")
+    unit: str = Field(default="plex.service", description="systemd unit that starts and stops it")
+    data: AbsolutePath = Field(
+        default=Path("/srv/plex/config/Library/Application Support/Plex Media Server"),
+        description="its data folder on this host: the one that holds Preferences.xml",
+    )
+    library: str = Field(
+        default="home",
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="name of the library, part of the archives' names",
+    )
+    sqlite: tuple[str, ...] = Field(
+        default=(),
+        description="command that runs `Plex SQLite`, as a list; empty: found in the container's image or, "
+        "for a native package, beside the server",
+    )
+    container: str = Field(default="plex", description="name of its container; empty for a native package")
+    owner: str = Field(default="", description="user:group of its files; empty: as the files are now")
+    path_map: AbsolutePath | None = Field(
+        default=None, description="file with the map from home's paths to the cloud's (JSON or YAML)"
+    )
+    account_url: WebAddress = Field(default="https://plex.tv", description="where claim tokens come from")
+    keep_rollbacks: int = Field(default=3, ge=1, description="how many earlier libraries an import keeps")
+    workspace: AbsolutePath = Field(
+        default=Path("/var/lib/medialift/work"), description="scratch folder for archives that are being read"
+    )
+
+
+class MountSettings(_Section):
+    """The mounts that the media are read through."""
+
+    points: tuple[AbsolutePath, ...] = Field(
+        default=(), description="mount points that must be healthy, as a list"
+    )
+    deadline: Duration = Field(
+        default=20.0, gt=0, description="longest that one read may take before it is hung"
+    )
+    samples: int = Field(default=4, ge=1, description="files read per check")
+
+
+class NotifySettings(_Section):
+    """Whom to tell, and of what."""
+
+    urls: tuple[SecretStr, ...] = Field(
+        default=(),
+        description="Apprise addresses, such as ntfy://… or mailto://…; they hold tokens, so are secret",
+    )
+    events: tuple[Literal["ended", "failed", "overspent"], ...] = Field(
+        default=("ended", "failed", "overspent"), description="events that are told"
+    )
+
+
+class JobSettings(_Section):
+    """Long work that runs on this host as systemd units."""
+
+    folder: AbsolutePath = Field(default=Path("/var/lib/medialift/jobs"), description="one folder per job")
+
+
+class CloudSettings(_Section):
+    """The account in which instances are made. Needed on the controller only."""
+
+    api_url: WebAddress = Field(default="https://api.scaleway.com", description="address of the cloud's API")
+    zone: str = Field(
+        default="fr-par-1", pattern=r"^[a-z]{2}-[a-z]{3}-\d$", description="zone of the instances"
+    )
+    project: str = Field(default="", description="id of the project")
+    organization: str = Field(default="", description="id of the organization; empty: that of the key")
+    access_key: SecretStr = Field(default=SecretStr(""), description="access key of the API")
+    secret_key: SecretStr = Field(default=SecretStr(""), description="secret key of the API")
+
+
+class RuntimeSettings(_Section):
+    """How this program behaves."""
+
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="warning", description="what is logged"
+    )
+    free_space: Size = Field(
+        default=2_000_000_000, description="bytes that must stay free where archives are unpacked"
+    )
+
+
+class Settings(BaseSettings):
+    """All settings, in sections. Immutable."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENVIRONMENT_PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    store: StoreSettings = StoreSettings()
+    plex: PlexSettings = PlexSettings()
+    mounts: MountSettings = MountSettings()
+    notify: NotifySettings = NotifySettings()
+    jobs: JobSettings = JobSettings()
+    cloud: CloudSettings = CloudSettings()
+    runtime: RuntimeSettings = RuntimeSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  the signature is pydantic-settings'
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        # What `load` passes in is the file: the environment stands above it. A .env file of whatever folder
+        # a person happens to stand in never counts.
+        return env_settings, init_settings
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """Settings with the file that they came from, for explanations."""
+
+    settings: Settings
+    file: Path
+    file_found: bool
+    file_values: Mapping[str, Any]
+    environment_values: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """One setting: `store.bucket`, its value as it may be shown, where it came from and what it is for."""
+
+    name: str
+    value: Any
+    default: Any
+    origin: str
+    kind: str
+    documentation: str
+    secret: bool
+    variable: str
+
+
+def load(file: Path | None = None) -> Loaded:
+    """Read the settings.
+
+    Args:
+        file: the TOML file; None means what MEDIALIFT_CONFIG names, or else DEFAULT_FILE. Only DEFAULT_FILE
+            may be absent: then the defaults and the environment count.
+
+    Raises:
+        Permanent: the file is absent, unreadable or no TOML, or a value is wrong; every wrong value is named.
+    """
+    asked_for = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    path = asked_for or DEFAULT_FILE
+    found, values = _read(path, required=asked_for is not None)
+    environment: Mapping[str, Any] = {}
+    try:
+        environment = EnvSettingsSource(Settings)()
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise _wrong_values(error, path, environment) from None  # the cause would show the values
+    except ValueError as error:  # a list or section in the environment that is not JSON
+        raise Permanent(
+            "A setting in the environment cannot be read",
+            str(error),
+            "Write lists and sections as JSON, such as MEDIALIFT_MOUNTS__POINTS='[\"/mnt/cloud/media\"]'",
+        ) from None
+    return Loaded(settings, path, found, values, environment)
+
+
+def explain(loaded: Loaded) -> list[Explained]:
+    """Every setting in order. Secrets are masked: whether one is set is shown, its value is not."""
+    return [
+        Explained(
+            name=f"{section}.{name}",
+            value=_shown(getattr(getattr(loaded.settings, section), name)),
+            default=_shown(field.get_default(call_default_factory=True)),
+            origin=_origin(loaded, section, name),
+            kind=_kind(field),
+            documentation=field.description or "",
+            secret=_is_secret(field),
+            variable=f"{ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}",
+        )
+        for section, name, field in fields()
+    ]
+
+
+def fields() -> Iterator[tuple[str, str, FieldInfo]]:
+    """(section, name, field) of every setting, in the order of the definition."""
+    for section, outer in Settings.model_fields.items():
+        assert isinstance(outer.annotation, type) and issubclass(outer.annotation, BaseModel)  # noqa: S101
+        for name, field in outer.annotation.model_fields.items():
+            yield section, name, field
+
+
+def exposure(file: Path) -> str:
+    """Why this settings file is open to others: a sentence, or "" when only its owner can read it."""
+    mode = stat.S_IMODE(file.stat().st_mode)
+    return f"It has mode {mode:04o}, so others can read the secrets in it" if mode & 0o077 else ""
+
+
+def secrets(settings: Settings) -> list[str]:
+    """The values of all secrets that are set: for `redact`, never to be shown."""
+    found: list[str] = []
+    for section, name, _ in fields():
+        value = getattr(getattr(settings, section), name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if isinstance(item, SecretStr) and item.get_secret_value():
+                found.append(item.get_secret_value())
+    return found
+
+
+def _read(path: Path, *, required: bool) -> tuple[bool, dict[str, Any]]:
+    try:
+        return True, tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        if required:
+            raise Permanent(
+                "There is no such settings file",
+                str(path),
+                f"Make it, or correct --config or {FILE_VARIABLE}",
+            ) from None
+        return False, {}
+    except (PermissionError, IsADirectoryError) as error:
+        raise Permanent(
+            "The settings file cannot be read",
+            str(path),
+            f"{error.strerror}: run as root, or correct its path",
+        ) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise Permanent(
+            "The settings file is not valid TOML", str(path), f"Correct it: {error}"
+        ) from None  # the text around may hold secrets
+
+
+def _wrong_values(error: ValidationError, path: Path, environment: Mapping[str, Any]) -> Permanent:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False, include_context=False):
+        where = [str(part) for part in problem["loc"]]
+        name = ".".join(where)
+        section = environment.get(where[0])
+        in_environment = isinstance(section, Mapping) and (len(where) < 2 or where[1] in section)
+        source = (
+            ENVIRONMENT_PREFIX + "__".join(part.upper() for part in where[:2])
+            if in_environment
+            else str(path)
+        )
+        if problem["type"] == "extra_forbidden":
+            lines.append(f"{name} (from {source}): there is no such setting{_nearest(where)}")
+        else:
+            message = problem["msg"].removeprefix("Value error, ").rstrip(".")
+            lines.append(f"{name} (from {source}): {message}{_purpose(where)}")
+    many = len(lines) > 1
+    return Permanent(
+        f"{len(lines)} settings are wrong" if many else "A setting is wrong",
+        "; ".join(lines),
+        "Correct them; `medialift config explain` shows what each is for"
+        if many
+        else "Correct it; `medialift config explain` shows what each is for",
+    )
+
+
+def _nearest(where: list[str]) -> str:
+    known = (
+        list(Settings.model_fields)
+        if len(where) == 1
+        else [name for section, name, _ in fields() if section == where[0]]
+    )
+    close = difflib.get_close_matches(where[-1], known, n=1)
+    return f", did you mean '{close[0]}'?" if close else f", there are: {', '.join(known)}"
+
+
+def _purpose(where: list[str]) -> str:
+    for section, name, field in fields():
+        if where[:2] == [section, name]:
+            return f" (it is the {field.description})"
+    return ""
+
+
+def _origin(loaded: Loaded, section: str, name: str) -> str:
+    if name in (loaded.environment_values.get(section) or {}):
+        return f"environment {ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}"
+    if name in (loaded.file_values.get(section) or {}):
+        return str(loaded.file)
+    return "default"
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, SecretStr):
+        return MASKED if value.get_secret_value() else ""
+    if isinstance(value, tuple):
+        return [_shown(item) for item in value]
+    return str(value) if isinstance(value, Path) else value
+
+
+def _is_secret(field: FieldInfo) -> bool:
+    return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
+
+
+def _kind(field: FieldInfo) -> str:
+    """What a person writes: text, number, size, duration, path, address, list, secret, or the choices."""
+    if _is_secret(field):
+        return "list of secrets" if get_origin(field.annotation) is tuple else "secret"
+    marks = {id(getattr(mark, "func", None)): mark for mark in field.metadata}
+    for function, word in (
+        (_size, "size"),
+        (_duration, "duration"),
+        (_web_address, "address"),
+    ):
+        if id(function) in marks:
+            return word
+    annotation = field.annotation
+    if get_origin(annotation) is Literal:
+        return " | ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is tuple:
+        inner = get_args(annotation)[0]
+        choices = " | ".join(map(str, get_args(inner))) if get_origin(inner) is Literal else ""
+        return f"list of {choices}" if choices else "list"
+    if annotation is Path or Path in _flat(annotation):
+        return "path"
+    return "number" if annotation in (int, float) else "text"
+
+
+def _flat(annotation: Any) -> set[Any]:
+    inner = get_args(annotation)
+    return {annotation} | {found for part in inner for found in _flat(part)}
