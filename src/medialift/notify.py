@@ -1,0 +1,112 @@
+"""Notifications: tell people how a burst ended. A dead destination is reported, and never fails a run."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import apprise
+from pydantic import SecretStr
+
+from medialift.foundation.text import MASK, redact
+
+
+class Event(StrEnum):
+    """What people are told of."""
+
+    ENDED = "ended"
+    FAILED = "failed"
+    OVERSPENT = "overspent"
+
+
+_LOOKS = {
+    Event.ENDED: apprise.NotifyType.SUCCESS,
+    Event.FAILED: apprise.NotifyType.FAILURE,
+    Event.OVERSPENT: apprise.NotifyType.WARNING,
+}
+
+
+@dataclass(frozen=True)
+class Notice:
+    """One message: its event, a title of one line, a body of a few."""
+
+    event: Event
+    title: str
+    body: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """How one destination took a notice: its address without secrets, and why it failed, if it did."""
+
+    destination: str
+    event: Event
+    ok: bool
+    error: str = ""
+
+    def to_dict(self) -> dict[str, str | bool]:
+        """{destination, event, ok, error}: for modules and `--json`."""
+        return {
+            "destination": self.destination,
+            "event": self.event.value,
+            "ok": self.ok,
+            "error": self.error,
+        }
+
+
+def send(
+    notices: Iterable[Notice], urls: Collection[SecretStr], events: Collection[str] = tuple(Event)
+) -> list[Delivery]:
+    """Send each notice whose event is wanted to every destination; how each took it, in that order.
+
+    It raises nothing for a destination that is wrong, unreachable or slow (a try lasts 8 s at most: Apprise
+    gives 4 s to connect and 4 s to answer unless the address says otherwise): see `Delivery.error`.
+    """
+    return [
+        _deliver(notice, url.get_secret_value())
+        for notice in notices
+        if notice.event in events
+        for url in urls
+    ]
+
+
+def _deliver(notice: Notice, url: str) -> Delivery:
+    plugin = apprise.Apprise.instantiate(url, suppress_exceptions=True)
+    if plugin is None:
+        shown = f"{url.split(':', 1)[0]}://{MASK}" if "://" in url else MASK
+        return Delivery(shown, notice.event, False, "This is not an address that Apprise knows")
+    shown = str(plugin.url(privacy=True)).split("?", 1)[0]
+    log = _Lines()
+    logger = logging.getLogger("apprise")
+    logger.addHandler(log)
+    try:
+        # Secrets never belong in a notice, but a notice may quote an error of some other program.
+        ok = bool(
+            plugin.notify(
+                title=redact(notice.title), body=redact(notice.body), notify_type=_LOOKS[notice.event]
+            )
+        )
+        error = "" if ok else "; ".join(log.lines) or "The destination did not take it"
+    except Exception as failure:  # a plug-in of Apprise may raise anything: none may fail the run
+        ok, error = False, f"{type(failure).__name__}: {failure}"
+    finally:
+        logger.removeHandler(log)
+    return Delivery(shown, notice.event, ok, redact(error, _parts_that_are_secret(url)))
+
+
+class _Lines(logging.Handler):
+    """Keeps what Apprise has to say about a failure: it reports by its log only."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.lines.append(record.getMessage().rstrip("."))
+
+
+def _parts_that_are_secret(url: str) -> list[str]:
+    """The address, and its parts that may be tokens: Apprise's log may name them one by one."""
+    return [url, *(part for part in url.split("://", 1)[-1].replace("@", "/").split("/") if len(part) >= 16)]
