@@ -1,0 +1,112 @@
+"""From what a run left behind to its report: inputs merged, journals read, the outcome decided."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from medialift.errors import Permanent
+from medialift.foundation import journal
+from medialift.plex.report.model import PhaseLine, ReadLine, Report, ReportInputs
+
+_LISTS = ("phases", "mount_reads", "journals")
+
+
+def load_inputs(files: Sequence[Path]) -> ReportInputs:
+    """Read report inputs from JSON files; a later file adds to an earlier one.
+
+    The burst writes one file and the import, hours later on another host, a second one. Lists of phases,
+    reads and journals are joined; any other value of a later file replaces the earlier one.
+
+    Raises:
+        Permanent: a file is absent, no JSON, or holds a wrong value: all wrong values are named.
+    """
+    merged: dict[str, Any] = {}
+    for file in files:
+        values = _read(file)
+        values["journals"] = [str(file.parent / path) for path in values.get("journals") or []]
+        for name, value in values.items():
+            if name in _LISTS:
+                merged[name] = [*merged.get(name, []), *(value or [])]
+            elif value is not None:
+                merged[name] = value
+    try:
+        return ReportInputs.model_validate(merged)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise Permanent(
+            "The inputs of the report are wrong",
+            ", ".join(map(str, files)),
+            f"Correct in what wrote them: {wrong}",
+        ) from error
+
+
+def build(inputs: ReportInputs) -> Report:
+    """The report of a run.
+
+    Without an outcome in the inputs the run is ok when phases are told, all ended, none failed, and no error
+    is told. A phase that failed and later ended well (it was tried again) does not make a run fail.
+
+    Raises:
+        Permanent: a journal is damaged. An absent one is a phase that never began, not an error.
+    """
+    phases = [*inputs.phases, *(line for path in inputs.journals for line in _phases(path))]
+    # Stable: phases whose start is unknown keep their place behind those that are known.
+    phases.sort(key=lambda phase: float("inf") if phase.started is None else phase.started)
+    reads = [*inputs.mount_reads, *(read for path in inputs.journals for read in _reads(path))]
+    last = {phase.name: phase.outcome for phase in phases}
+    unfinished = not last or "failed" in last.values() or "running" in last.values()
+    failed = inputs.error is not None or unfinished
+    return Report(
+        title=inputs.title,
+        library=inputs.library,
+        mode=inputs.mode,
+        outcome=inputs.outcome or ("failed" if failed else "ok"),
+        error=inputs.error,
+        phases=tuple(phases),
+        sections=inputs.sections,
+        instance=inputs.instance,
+        archive=inputs.archive,
+        imported=inputs.imported,
+        reads=tuple(sorted(reads, key=lambda read: read.at)),
+    )
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        values = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise Permanent("There are no report inputs", str(file), "Name the file that the run wrote") from None
+    except ValueError as error:
+        raise Permanent("The report inputs are not JSON", str(file), f"Correct them: {error}") from error
+    if not isinstance(values, dict):
+        raise Permanent(
+            "The report inputs are not a JSON object", str(file), "Name the file that the run wrote"
+        )
+    return values
+
+
+def _phases(path: Path) -> Iterable[PhaseLine]:
+    for phase in journal.phases(path):
+        yield PhaseLine.model_validate(
+            {
+                "name": phase.name,
+                "started": phase.started,
+                "seconds": max(0.0, phase.seconds),
+                "outcome": phase.outcome,
+            }
+        )
+
+
+def _reads(path: Path) -> Iterable[ReadLine]:
+    """The mount reads that a journal's lines carry: `data.reads` is a list of {ok, seconds, …}."""
+    for entry in journal.entries(path):
+        for read in entry.data.get("reads") or ():
+            yield ReadLine(at=read.get("at", entry.at), seconds=read["seconds"], ok=read["ok"])

@@ -1,0 +1,153 @@
+"""What a report is made of: the inputs that a run leaves behind, and the report itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Outcome = Literal["ok", "failed", "skipped", "running"]
+
+
+class _Part(BaseModel):
+    # Values come out of templates as strings ("12", "True"): pydantic casts them, or refuses.
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
+
+
+class PhaseLine(_Part):
+    """One phase of the run. `started` is seconds since the epoch; None when only its length is known."""
+
+    name: str
+    seconds: float = Field(ge=0)
+    outcome: Outcome = "ok"
+    started: float | None = None
+
+
+class SectionLine(_Part):
+    """One section of the library: its leaves (films, episodes, tracks, photos) before and after."""
+
+    name: str
+    type: str
+    items_before: int = Field(ge=0)
+    items_after: int = Field(ge=0)
+    newly_deleted: int = Field(0, ge=0)
+
+
+class InstanceLine(_Part):
+    """The machine that did the work, and what it cost in EUR."""
+
+    id: str
+    destroyed: bool
+    seconds: float = Field(ge=0)
+    cost_eur: float = Field(ge=0)
+    commercial_type: str = ""
+    zone: str = ""
+    started: float | None = None
+    hourly_eur: float | None = Field(None, ge=0)
+    budget_eur: float | None = Field(None, gt=0)
+
+
+class ArchiveLine(_Part):
+    """The archive that the run made."""
+
+    bytes: int = Field(ge=0)
+    sha256: str
+    members: int = Field(ge=0)
+    key: str = ""
+    quarantined: bool = False
+    reasons: tuple[str, ...] = ()
+
+
+class ImportLine(_Part):
+    """How the way home ended."""
+
+    outcome: Outcome
+    rolled_back: bool = False
+
+
+class ReadLine(_Part):
+    """One real read through the mount: when (seconds since the epoch), how long, whether bytes came."""
+
+    at: float
+    seconds: float = Field(ge=0)
+    ok: bool = True
+
+
+class Failure(_Part):
+    """The three sentences of an error."""
+
+    what: str
+    subject: str = ""
+    hint: str = ""
+    kind: str = "error"
+
+
+class ReportInputs(_Part):
+    """What a run leaves behind for its report. Everything may be missing: a run can end at any point.
+
+    `journals` are paths, relative to the file that names them; their phases and mount reads are added to
+    `phases` and `mount_reads`.
+    """
+
+    title: str = "Plex burst"
+    library: str = ""
+    mode: Literal["delta", "scratch", ""] = ""
+    outcome: Literal["ok", "failed"] | None = None
+    error: Failure | None = None
+    phases: tuple[PhaseLine, ...] = ()
+    sections: tuple[SectionLine, ...] = ()
+    instance: InstanceLine | None = None
+    archive: ArchiveLine | None = None
+    imported: ImportLine | None = Field(None, alias="import")
+    mount_reads: tuple[ReadLine, ...] = ()
+    journals: tuple[Path, ...] = ()
+
+
+class Report(_Part):
+    """The finished report."""
+
+    title: str
+    library: str
+    mode: str
+    outcome: Literal["ok", "failed"]
+    error: Failure | None
+    phases: tuple[PhaseLine, ...]
+    sections: tuple[SectionLine, ...]
+    instance: InstanceLine | None
+    archive: ArchiveLine | None
+    imported: ImportLine | None
+    reads: tuple[ReadLine, ...]
+
+    @property
+    def seconds(self) -> float:
+        """From the first phase's start to the last one's end; without starts, the sum of the phases."""
+        placed = [phase for phase in self.phases if phase.started is not None]
+        if not placed:
+            return sum(phase.seconds for phase in self.phases)
+        first = min(phase.started or 0.0 for phase in placed)
+        return max((phase.started or 0.0) + phase.seconds for phase in placed) - first
+
+    @property
+    def overspent(self) -> bool:
+        """Whether the instance cost more than was planned."""
+        instance = self.instance
+        return bool(instance and instance.budget_eur is not None and instance.cost_eur > instance.budget_eur)
+
+    def to_dict(self) -> dict[str, Any]:
+        """report.json: exactly outcome, phases, sections, instance, archive and import.
+
+        What a run never came to (an archive, an import) is null.
+        """
+        return {
+            "outcome": self.outcome,
+            "phases": [
+                {"name": phase.name, "seconds": round(phase.seconds, 3), "outcome": phase.outcome}
+                for phase in self.phases
+            ],
+            "sections": [section.model_dump() for section in self.sections],
+            "instance": self.instance
+            and self.instance.model_dump(include={"id", "destroyed", "seconds", "cost_eur"}),
+            "archive": self.archive and self.archive.model_dump(include={"bytes", "sha256", "members"}),
+            "import": self.imported and self.imported.model_dump(),
+        }
