@@ -134,7 +134,7 @@ class LibraryBuilder:
         return item
 
     def add_part(self, file: str, section: int | None = None) -> int:
-        """Add a movie with this file to a section: the first, made if there is none. Returns the part's id."""
+        """Add a movie with this file to a section (the first; made if there is none). Returns the part id."""
         if section is None:
             first = self.con.execute("SELECT min(id) FROM library_sections").fetchone()[0]
             section = first or self.add_section("Movies", "movie", [str(PurePosixPath(file).parent)])

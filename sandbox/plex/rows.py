@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 MOVIE, SHOW, SEASON, EPISODE = 1, 2, 3, 4
 ARTIST, ALBUM, TRACK = 8, 9, 10
-CLIP, PHOTO, PLAYLIST, COLLECTION = 12, 13, 15, 18
+CLIP, PHOTO, PHOTO_ALBUM, PLAYLIST, COLLECTION = 12, 13, 14, 15, 18
 
 VIDEO_STREAM, AUDIO_STREAM, SUBTITLE_STREAM, LYRICS_STREAM = 1, 2, 3, 4
 
@@ -29,6 +29,7 @@ TYPE_NAMES = {
     TRACK: "track",
     CLIP: "clip",
     PHOTO: "photo",
+    PHOTO_ALBUM: "photoalbum",
 }
 AGENTS = {
     "movie": ("tv.plex.agents.movie", "Plex Movie"),
