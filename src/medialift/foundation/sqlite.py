@@ -44,6 +44,7 @@ def open_readonly(path: Path) -> Iterator[sqlite3.Connection]:
     with translated(path):
         connection = sqlite3.connect(f"{path.absolute().as_uri()}?{mode}", uri=True, timeout=_BUSY_SECONDS)
         try:
+            connection.text_factory = text
             connection.execute("PRAGMA query_only = 1")
             # Reads the header: a file that is no database is found here, not in the caller's query.
             connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -70,6 +71,7 @@ def open_writer(path: Path) -> Iterator[sqlite3.Connection]:
             f"{path.absolute().as_uri()}?mode=rw", uri=True, timeout=_BUSY_SECONDS, isolation_level=None
         )
         try:
+            connection.text_factory = text
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
@@ -80,6 +82,11 @@ def open_writer(path: Path) -> Iterator[sqlite3.Connection]:
             connection.execute("COMMIT")
         finally:
             connection.close()
+
+
+def text(raw: bytes) -> str:
+    """TEXT as Python reads file names: one that is not UTF-8 comes through instead of failing the query."""
+    return raw.decode("utf-8", "surrogateescape")
 
 
 @contextmanager

@@ -124,8 +124,13 @@ class PathMap:
             raise Permanent(error.what, f"{path}: {error.subject}", error.hint) from None
 
     def inverse(self) -> PathMap:
-        """The way back."""
-        return PathMap.of([(line.new, line.old) for line in self.lines])
+        """The way back.
+
+        Unlike a map that is written by hand, it may have targets inside each other: `/m` and `/m/deep` that
+        went to places of their own come back into each other.
+        """
+        lines = (Mapped(line.new, line.old) for line in self.lines)
+        return PathMap(tuple(sorted(lines, key=lambda line: (-len(line.old), line.old))))
 
     def to_dict(self) -> dict[str, str]:
         """{old: new}, as in a manifest."""
@@ -167,21 +172,23 @@ class PathMap:
         mapped = line.apply(path) if line else None
         return path if mapped is None else mapped
 
+    def find_url(self, url: str) -> Mapped | None:
+        """The line that decides about a `file://` url."""
+        return next((line for line in self.lines if url_rest(url, line.old) is not None), None)
+
     def map_url(self, url: str) -> str:
         """A `file://` url on the other side; what follows the prefix keeps its encoding, byte for byte.
 
         `blob://` and all other urls stay.
         """
-        for line in self.lines:
-            rest = url_rest(url, line.old)
-            if rest is None:
-                continue
-            written = url[len("file://") : len(url) - len(rest)]
-            raw = _url_path(line.new)
-            # A url that was written without encoding stays so.
-            encoded = raw if written == _url_path(line.old) != _encoded(line.old) else _encoded(line.new)
-            return f"file://{encoded}{rest}"
-        return url
+        line = self.find_url(url)
+        rest = url_rest(url, line.old) if line else None
+        if line is None or rest is None or line.old == line.new:
+            return url
+        written = url[len("file://") : len(url) - len(rest)]
+        # A url that was written without encoding stays so.
+        plain = written == _url_path(line.old) != _encoded(line.old)
+        return f"file://{_url_path(line.new) if plain else _encoded(line.new)}{rest}"
 
 
 def separator(path: str) -> str:

@@ -59,6 +59,14 @@ def test_reading_leaves_no_file_beside_the_database(films: Path):
     assert [entry.name for entry in films.parent.iterdir()] == [films.name]
 
 
+def test_a_text_that_is_not_utf8_can_be_read(films: Path):
+    writer = sqlite3.connect(films)
+    writer.execute("INSERT INTO films (title) VALUES (CAST(x'E96D' AS TEXT))")
+    writer.commit()
+    writer.close()
+    assert titles(films) == ["Alien", b"\xe9m".decode("utf-8", "surrogateescape")]
+
+
 def test_reading_sees_what_lies_in_the_write_ahead_log_only(films: Path):
     writer = sqlite3.connect(films)
     writer.execute("INSERT INTO films (title) VALUES ('Brazil')")
