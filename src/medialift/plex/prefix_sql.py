@@ -7,8 +7,9 @@ from `/a/` up to, not including, `/a0`, since `0` follows `/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from medialift.plex.paths import Mapped, PathMap, separator
 
@@ -36,36 +37,63 @@ class Prefixes:
                 f"n{number}": line.new,
                 f"a{number}": len(line.old) + 1,
             }
-        return values
+        return values | {f"p{number}": point for number, (point, _) in enumerate(self._segments)}
 
     def matches(self, number: int) -> str:
         """Condition: line `number` covers the column, itself or by what lies below."""
         return within(self.column, str(number))
 
     def which(self) -> str:
-        """Number of the line that decides, or -1. The longest prefix comes first."""
-        cases = " ".join(f"WHEN {self.matches(n)} THEN {n}" for n in range(len(self.lines)))
-        return f"CASE {cases} ELSE -1 END"
+        """Number of the line that decides, or -1."""
+        return self._decide(lambda number: "-1" if number is None else str(number))
 
     def moves(self) -> str:
-        """Condition: the column would change."""
-        if all(line.old != line.new for line in self.lines):
-            return "(" + " OR ".join(self.matches(n) for n in range(len(self.lines))) + ")"
-        # A line that maps a folder to itself shields it from the broader line behind it.
-        cases = " ".join(
-            f"WHEN {self.matches(n)} THEN {int(line.old != line.new)}" for n, line in enumerate(self.lines)
+        """Condition: the column would change. A line that maps a folder to itself shields it."""
+        return self._decide(
+            lambda number: str(int(number is not None and self.lines[number].old != self.lines[number].new))
         )
-        return f"CASE {cases} ELSE 0 END"
 
     def mapped(self) -> str:
         """What the column becomes."""
-        cases = []
-        for number, line in enumerate(self.lines):
-            rest = f"substr({self.column}, :a{number})"
-            if line.old_separator != line.new_separator:
-                rest = f"replace({rest}, '{line.old_separator}', '{line.new_separator}')"
-            cases.append(f"WHEN {self.matches(number)} THEN :n{number} || {rest}")
-        return f"CASE {' '.join(cases)} ELSE {self.column} END"
+        return self._decide(self._moved)
+
+    def _moved(self, number: int | None) -> str:
+        if number is None:
+            return self.column
+        line = self.lines[number]
+        rest = f"substr({self.column}, :a{number})"
+        if line.old_separator != line.new_separator:
+            rest = f"replace({rest}, '{line.old_separator}', '{line.new_separator}')"
+        return f":n{number} || {rest}"
+
+    def _decide(self, leaf: Callable[[int | None], str]) -> str:
+        """A binary search among the segments, as nested CASEs: 20 lines cost six comparisons, not forty."""
+
+        def tree(low: int, high: int) -> str:
+            if high - low == 1:
+                return leaf(self._segments[low][1]) if low >= 0 else leaf(None)
+            middle = (low + high) // 2
+            less, more = tree(low, middle), tree(middle, high)
+            return (
+                less if less == more else f"CASE WHEN {self.column} < :p{middle} THEN {less} ELSE {more} END"
+            )
+
+        # An empty or missing path is below every point, but NULL compares to nothing: settle it first.
+        return f"CASE WHEN {self.column} IS NULL THEN {leaf(None)} ELSE {tree(-1, len(self._segments))} END"
+
+    @cached_property
+    def _segments(self) -> tuple[tuple[str, int | None], ...]:
+        """All texts in order of their bytes, cut where another line begins to decide: (first text, line)."""
+        points: set[str] = set()
+        for line in self.lines:
+            mark = line.old_separator
+            # The folder itself (its successor ends that) and all that lies below it.
+            points |= {line.old, line.old + "\0", line.old + mark, line.old + chr(ord(mark) + 1)}
+        ordered = sorted(points, key=lambda text: text.encode("utf-8", "surrogateescape"))
+        return tuple((point, self._decides(point)) for point in ordered)
+
+    def _decides(self, path: str) -> int | None:
+        return next((n for n, line in enumerate(self.lines) if line.rest(path) is not None), None)
 
 
 def within(column: str, name: str) -> str:

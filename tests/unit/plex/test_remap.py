@@ -10,9 +10,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from medialift.errors import Permanent, Unsafe
 from medialift.plex import database, remap
+from medialift.plex.paths import PathMap
+from medialift.plex.prefix_sql import Prefixes
 from sandbox.plex.builder import LibraryBuilder
 
 BOTH = pytest.mark.parametrize("library", ["old", "new"], indirect=True)
@@ -77,6 +81,30 @@ def test_swaps_chains_and_nested_folders_happen_in_one_pass(library: LibraryBuil
         library, {"/a": "/b", "/b": "/a", "/c": "/d", "/a/deep": "/c", "/keep": "/k", "/keep/no": "/keep/no"}
     )
     assert library.parts() == ["/b/1", "/a/2", "/d/3", "/c/4", "/keep/no/5", "/k/6"]
+
+
+FOLDERS = ("/a", "/a/b", "/a/b/c", "/a-b", "/a0", "/a.b", "/b", "/é", "C:\\a", "C:\\a\\b")
+NAMES = st.lists(st.sampled_from(["a", "b", "c", "-b", "0", "\x01", "é", "x y"]), max_size=4)
+
+
+@given(
+    olds=st.lists(st.sampled_from(FOLDERS), min_size=1, unique=True),
+    paths=st.lists(st.builds(lambda root, names: "/".join([root, *names]), st.sampled_from(FOLDERS), NAMES)),
+    itself=st.booleans(),
+)
+def test_the_database_maps_every_path_as_python_does(olds: list[str], paths: list[str], itself: bool):
+    mappings = {old: f"/new/{number}" for number, old in enumerate(olds)}
+    if itself:
+        mappings[olds[0]] = olds[0]
+    lines = PathMap.of(mappings)
+    sql = Prefixes.of("path", lines)
+    con = sqlite3.connect(":memory:")
+    for path in [*paths, "", *olds]:
+        moved, moves = con.execute(
+            f"SELECT {sql.mapped()}, {sql.moves()} FROM (SELECT :path AS path)", {**sql.bound, "path": path}
+        ).fetchone()
+        assert (moved, bool(moves)) == (lines.map(path), lines.map(path) != path)
+    con.close()
 
 
 @BOTH
