@@ -162,10 +162,16 @@ class CloudSettings(_Section):
     zone: str = Field(
         default="fr-par-1", pattern=r"^[a-z]{2}-[a-z]{3}-\d$", description="zone of the instances"
     )
-    project: str = Field(default="", description="id of the project")
-    organization: str = Field(default="", description="id of the organization; empty: that of the key")
-    access_key: SecretStr = Field(default=SecretStr(""), description="access key of the API")
-    secret_key: SecretStr = Field(default=SecretStr(""), description="secret key of the API")
+    project: str = Field(default="", description="id of the project; empty: SCW_DEFAULT_PROJECT_ID")
+    organization: str = Field(
+        default="", description="id of the organization; empty: SCW_DEFAULT_ORGANIZATION_ID"
+    )
+    access_key: SecretStr = Field(
+        default=SecretStr(""), description="access key of the API; empty: SCW_ACCESS_KEY"
+    )
+    secret_key: SecretStr = Field(
+        default=SecretStr(""), description="secret key of the API; empty: SCW_SECRET_KEY"
+    )
 
 
 class RuntimeSettings(_Section):
@@ -266,8 +272,8 @@ def explain(loaded: Loaded) -> list[Explained]:
     return [
         Explained(
             name=f"{section}.{name}",
-            value=_shown(getattr(getattr(loaded.settings, section), name)),
-            default=_shown(field.get_default(call_default_factory=True)),
+            value=plain(getattr(getattr(loaded.settings, section), name)),
+            default=plain(field.get_default(call_default_factory=True)),
             origin=_origin(loaded, section, name),
             kind=_kind(field),
             documentation=field.description or "",
@@ -378,11 +384,12 @@ def _origin(loaded: Loaded, section: str, name: str) -> str:
     return "default"
 
 
-def _shown(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A value as JSON and TOML can hold it, secrets masked."""
     if isinstance(value, SecretStr):
         return MASKED if value.get_secret_value() else ""
     if isinstance(value, tuple):
-        return [_shown(item) for item in value]
+        return [plain(item) for item in value]
     return str(value) if isinstance(value, Path) else value
 
 

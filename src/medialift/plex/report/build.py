@@ -28,6 +28,7 @@ def load_inputs(files: Sequence[Path]) -> ReportInputs:
     merged: dict[str, Any] = {}
     for file in files:
         values = _read(file)
+        values = _with_run(values)
         values["journals"] = [str(file.parent / path) for path in values.get("journals") or []]
         for name, value in values.items():
             if name in _LISTS:
@@ -93,6 +94,15 @@ def _read(file: Path) -> dict[str, Any]:
     return values
 
 
+def _with_run(values: dict[str, Any]) -> dict[str, Any]:
+    """Inputs whose `run`, the result of a plex-run, is spread over phases, reads and sections."""
+    run = values.pop("run", None)
+    if not run:
+        return values
+    spread = {name: [*(values.get(name) or []), *(run.get(name) or [])] for name in ("phases", "mount_reads")}
+    return {"sections": run.get("sections"), **values, **spread}
+
+
 def _phases(path: Path) -> Iterable[PhaseLine]:
     for phase in journal.phases(path):
         yield PhaseLine.model_validate(
@@ -106,7 +116,8 @@ def _phases(path: Path) -> Iterable[PhaseLine]:
 
 
 def _reads(path: Path) -> Iterable[ReadLine]:
-    """The mount reads that a journal's lines carry: `data.reads` is a list of {ok, seconds, …}."""
+    """The mount reads that a journal's lines carry: `data.reads` as a list of {ok, seconds, …}."""
     for entry in journal.entries(path):
-        for read in entry.data.get("reads") or ():
+        reads = entry.data.get("reads")  # a run's journal only counts them, its result has them one by one
+        for read in reads if isinstance(reads, list) else ():
             yield ReadLine(at=read.get("at", entry.at), seconds=read["seconds"], ok=read["ok"])

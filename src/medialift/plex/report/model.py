@@ -15,7 +15,12 @@ class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", validate_by_name=True, validate_by_alias=True)
 
 
-class PhaseLine(_Part):
+class _Line(_Part):
+    # Lines are taken as a run's result has them, with more in them than a report tells.
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PhaseLine(_Line):
     """One phase of the run. `started` is seconds since the epoch; None when only its length is known."""
 
     name: str
@@ -24,7 +29,7 @@ class PhaseLine(_Part):
     started: float | None = None
 
 
-class SectionLine(_Part):
+class SectionLine(_Line):
     """One section of the library: its leaves (films, episodes, tracks, photos) before and after."""
 
     name: str
@@ -66,7 +71,7 @@ class ImportLine(_Part):
     rolled_back: bool = False
 
 
-class ReadLine(_Part):
+class ReadLine(_Line):
     """One real read through the mount: when (seconds since the epoch), how long, whether bytes came."""
 
     at: float
@@ -86,8 +91,8 @@ class Failure(_Part):
 class ReportInputs(_Part):
     """What a run leaves behind for its report. Everything may be missing: a run can end at any point.
 
-    `journals` are paths, relative to the file that names them; their phases and mount reads are added to
-    `phases` and `mount_reads`.
+    In a file, `journals` are paths relative to it, and `run` is the result of a plex-run: their phases and
+    mount reads are added to `phases` and `mount_reads`.
     """
 
     title: str = "Plex burst"
