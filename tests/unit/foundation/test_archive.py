@@ -168,7 +168,7 @@ def test_any_names_and_contents_survive(pairs):
 def test_a_name_that_is_not_utf8_survives(tmp_path):
     name = os.fsdecode(b"caf\xe9")
     archive.extract(io.BytesIO(packed([Member(name, b"x")])), tmp_path / "out")
-    assert os.listdir(os.fsencode(tmp_path / "out")) == [b"caf\xe9"]
+    assert [os.fsencode(path.name) for path in (tmp_path / "out").iterdir()] == [b"caf\xe9"]
 
 
 def test_a_size_beyond_eight_gibibytes_has_a_header_of_its_own():
@@ -317,7 +317,7 @@ def test_a_file_that_vanishes_or_is_no_file_stops_the_writing(tmp_path):
     with pytest.raises(Transient, match="changed"):
         packed([Member("gone", tmp_path / "gone")])
     os.mkfifo(tmp_path / "pipe")
-    os.symlink("/etc/passwd", tmp_path / "link")
+    (tmp_path / "link").symlink_to("/etc/passwd")
     (tmp_path / "folder").mkdir()
     for name in ("link", "folder"):
         with pytest.raises(Permanent):

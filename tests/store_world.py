@@ -1,0 +1,78 @@
+"""An object store of a test's own: moto behind the sandbox's fault proxy, on free ports of this machine."""
+
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from medialift.cloud.objects import Store
+from medialift.foundation.waiting import wait_until
+from sandbox.faults import Faults
+from sandbox.services import answers
+from sandbox.settings import ACCESS_KEY, REGION, ROOT, SECRET_KEY
+
+
+@dataclass(frozen=True)
+class StoreWorld:
+    """A running store, its bucket, and the means to break it."""
+
+    store: Store
+    bucket: str
+    faults: Faults
+
+    def keys(self) -> list[str]:
+        found = self.store.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
+        return [entry["Key"] for entry in found]
+
+    def unfinished_uploads(self) -> list[str]:
+        found = self.store.client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", [])
+        return [entry["Key"] for entry in found]
+
+    def content(self, key: str) -> bytes:
+        return self.store.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
+
+    def empty(self) -> None:
+        self.faults.clear()
+        for key in self.keys():
+            self.store.client.delete_object(Bucket=self.bucket, Key=key)
+
+
+@contextmanager
+def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
+    """Start a store with one empty bucket; everything ends with the block."""
+    moto, proxy, control = _free_port(), _free_port(), _free_port()
+    with (
+        _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)),
+        _serving(
+            *("-m", "sandbox.faultproxy", "--listen", "127.0.0.1", "--port", str(proxy)),
+            *("--upstream", f"127.0.0.1:{moto}", "--control", str(control)),
+        ),
+    ):
+        assert wait_until(answers(f"http://127.0.0.1:{moto}/moto-api/data.json"), at_most=30, every=0.1)
+        assert wait_until(answers(f"http://127.0.0.1:{control}/counters"), at_most=10, every=0.1)
+        # Short patience: a test waits for the error, a person would rather wait for the store.
+        store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=2.5)
+        store.client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
+        yield StoreWorld(store, bucket, Faults(f"http://127.0.0.1:{control}"))
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@contextmanager
+def _serving(*argv: str) -> Iterator[None]:
+    process = subprocess.Popen(
+        [sys.executable, *argv], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
