@@ -1,4 +1,4 @@
-"""The host's Docker engine: found running, or started by systemctl where systemd runs, or in its own session."""
+"""The host's Docker engine: found running, or started by systemctl, or in a session of its own."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _began(pid: int) -> int | None:
 
 
 def _forget_dead_engine() -> None:
-    """Remove the pid file of an engine that was killed: dockerd refuses to start when its old number is in use."""
+    """Remove a killed engine's pid file: where its number is in use again, dockerd would refuse to start."""
     if not _PID_FILE.is_file():
         return
     try:

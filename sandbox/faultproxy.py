@@ -99,7 +99,7 @@ class Proxy:
             with contextlib.suppress(ConnectionError):
                 await _answer(writer, "GET", 400, "Bad Request", "BadRequest", "Not HTTP/1.1", close=True)
         except (ConnectionError, asyncio.IncompleteReadError, ValueError):
-            # Either side broke off, or a length was no number: the other must see a broken body, not a whole one.
+            # Either side broke off, or a length was no number: the other must see that its body is not whole.
             _reset(writer)
         finally:
             self._clients.discard(writer)

@@ -1,7 +1,7 @@
 """HTTP/1.1 as it goes over the wire: heads, and bodies passed on without being understood.
 
-Enough for a proxy between S3 clients and a server: lengths, chunks, interim replies, replies that end with the
-connection. Nothing is decoded; a body arrives byte for byte as it was sent, framing included.
+Enough for a proxy between S3 clients and a server: lengths, chunks, interim replies, replies that end with
+the connection. Nothing is decoded; a body arrives byte for byte as it was sent, framing included.
 """
 
 from __future__ import annotations

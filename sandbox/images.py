@@ -66,41 +66,41 @@ class Image:
     stands_for: str = ""
 
 
-def _plex(version: str, triggers: str, *published: str) -> Image:
+def _plex(settings: Settings, version: str, triggers: str, *published: str) -> Image:
     return Image(
         name=f"medialift/plex:{version}",
         folder="plex",
         parent=BASE_IMAGE,
-        arguments={"PLEX_VERSION": version, "TRIGGERS": triggers},
+        arguments={"PLEX_VERSION": version, "TRIGGERS": triggers, "PLEX_TV": settings.plex_tv_url},
         sources=("sandbox/plex",),
         published=published,
         stands_for="plex",
     )
 
 
-IMAGES = (
-    Image(name=BASE_IMAGE, folder="base", parent=ROOTFS),
-    Image(name=MACHINE_IMAGE, folder="machine", parent=BASE_IMAGE),
-    Image(name=CLOUD_IMAGE, folder="cloud", parent=MACHINE_IMAGE),
-    _plex(
-        "1.43.4.10903-2f8b9b1b5",
-        "new",
-        "plexinc/pms-docker:1.43.4.10903-2f8b9b1b5",
-        "linuxserver/plex:1.43.4.10903-2f8b9b1b5-ls301",
-    ),
-    _plex("1.41.6.9685-d301f511a", "old", "plexinc/pms-docker:1.41.6.9685-d301f511a"),
-)
+def table(settings: Settings) -> tuple[Image, ...]:
+    """Every image of the sandbox; a parent stands before its children."""
+    newer, older = "1.43.4.10903-2f8b9b1b5", "1.41.6.9685-d301f511a"
+    return (
+        Image(name=BASE_IMAGE, folder="base", parent=ROOTFS),
+        Image(name=MACHINE_IMAGE, folder="machine", parent=BASE_IMAGE),
+        _plex(settings, newer, "new", f"plexinc/pms-docker:{newer}", f"linuxserver/plex:{newer}-ls301"),
+        _plex(settings, older, "old", f"plexinc/pms-docker:{older}"),
+        Image(name=CLOUD_IMAGE, folder="cloud", parent=MACHINE_IMAGE),
+    )
+
 
 Say = Callable[[str], None]
 
 
-def build(settings: Settings, say: Say, images: tuple[Image, ...] = IMAGES) -> None:
+def build(settings: Settings, say: Say) -> None:
     """Build what is missing or changed, and push what has production names. Needs engine and registry.
 
     Raises:
         Permanent: debootstrap or Docker failed; what they printed last is in the message.
     """
     authorities = local_authorities()
+    images = table(settings)
     digests = {ROOTFS: _rootfs_digest()}
     for image in images:
         digests[image.name] = _digest(image, digests[image.parent], authorities, settings.root)
@@ -215,7 +215,7 @@ def _rootfs(settings: Settings, digest: str, say: Say, *, needed: bool) -> None:
 def _context(
     image: Image, authorities: Mapping[str, bytes], root: Path
 ) -> Iterator[tuple[str, Path | bytes]]:
-    """Every file of the build context, in a fixed order: its name in the context, and where its content is."""
+    """Every file of the build context, in a fixed order: its name there, and its content."""
     folders = [(root / "sandbox/images" / image.folder, "")]
     folders += [(root / source, source + "/") for source in image.sources]
     for folder, prefix in folders:

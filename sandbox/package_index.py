@@ -42,7 +42,7 @@ def service(settings: Settings) -> Service:
 
 
 def build(settings: Settings, say: Callable[[str], None]) -> None:
-    """Fetch what the lock files name, unless that is done; files that are there already are not fetched again.
+    """Fetch what the lock files name, unless that is done; files that are there are not fetched again.
 
     Raises:
         Permanent: a package cannot be had, has another hash, or has no wheel.
@@ -103,16 +103,20 @@ def _write_pages(target: Path) -> None:
     shutil.rmtree(pages, ignore_errors=True)
     for name, found in wheels.items():
         links = [
-            f'<a href="../../files/{html.escape(wheel.name)}#sha256={_sha256(wheel)}">{html.escape(wheel.name)}</a>'
+            _link(f"../../files/{html.escape(wheel.name)}#sha256={_sha256(wheel)}", html.escape(wheel.name))
             for wheel in found
         ]
         _write_page(pages / name / "index.html", links)
-    _write_page(pages / "index.html", [f'<a href="{name}/">{name}</a>' for name in wheels])
+    _write_page(pages / "index.html", [_link(f"{name}/", name) for name in wheels])
 
 
 def _write_page(path: Path, links: list[str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("<!DOCTYPE html>\n<html><body>\n" + "<br>\n".join(links) + "\n</body></html>\n")
+
+
+def _link(address: str, text: str) -> str:
+    return f'<a href="{address}">{text}</a>'
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,8 @@
 
 A service is known by marks in its environment (its name, and a fingerprint of what it was started from),
 read from /proc. No pid is ever remembered, so none can be stale: a process is signalled only when it
-carries the mark of that service at that moment, and an interrupted `up` leaves nothing that `down` cannot find.
+carries the mark of that service at that moment, and an interrupted `up` leaves nothing that `down` cannot
+find.
 
 A machine holds one sandbox: a service that another checkout started is replaced.
 """
@@ -124,7 +125,7 @@ def start(service: Service, settings: Settings) -> bool:
 
 
 def stop(name: str, at_most: float = 10) -> bool:
-    """End every process of this service: SIGTERM, then SIGKILL after `at_most` seconds. False when there was none."""
+    """End this service: SIGTERM, then SIGKILL after `at_most` seconds. False when it did not run."""
     found = _processes(name)
     for process in found:
         _signal(process.pid, name, signal.SIGTERM)
@@ -152,7 +153,7 @@ class _Process:
 
 
 def _processes(name: str | None) -> list[_Process]:
-    """The leaders of the sessions that services run in; their children have the marks too, but are theirs to end."""
+    """The leaders of the services' sessions; their children have the marks too, but are theirs to end."""
     found = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -183,7 +184,7 @@ def _read(pid: int) -> _Process | None:
 
 
 def _signal(pid: int, name: str, number: signal.Signals) -> None:
-    # A pid file descriptor is of one process for ever: between the look and the signal no other can take the pid.
+    # A pid descriptor is of one process for ever: between the look and the signal no other takes its place.
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:

@@ -1,7 +1,7 @@
 """AWS signature version 4, the server's half: moto takes any credentials, a real store does not.
 
-Source: "Authenticating Requests (AWS Signature Version 4)" in Amazon S3's API reference. Only what is signed in
-headers or in the query is checked; a body is not read, its digest is taken from x-amz-content-sha256.
+Source: "Authenticating Requests (AWS Signature Version 4)" in Amazon S3's API reference. Only what is signed
+in headers or in the query is checked; a body is not read, its digest is taken from x-amz-content-sha256.
 """
 
 from __future__ import annotations
