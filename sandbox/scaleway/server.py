@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import logging
 import threading
@@ -130,7 +131,8 @@ def serve(stand_in: StandIn, host: str, port: int) -> ThreadingHTTPServer:
     """Serve it on one address in a thread. `.server_address` tells the port, `.shutdown()` ends it."""
     server = ThreadingHTTPServer((host, port), _handler(stand_in))
     server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, name=f"scaleway {host}:{port}", daemon=True).start()
+    listen = functools.partial(server.serve_forever, poll_interval=0.05)
+    threading.Thread(target=listen, name=f"scaleway {host}:{port}", daemon=True).start()
     return server
 
 

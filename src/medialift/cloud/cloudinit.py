@@ -15,14 +15,8 @@ from .hostkey import HostKey
 OURS = ("ssh_keys", "ssh_deletekeys", "disable_root", "users", "hostname")
 
 
-def render(
-    *, hostname: str, host_key: HostKey, authorized_keys: Sequence[str], extra: Mapping[str, Any]
-) -> bytes:
-    """The user data, `#cloud-config`. They hold the private host key: a secret.
-
-    Args:
-        authorized_keys: public keys that may log in as root.
-        extra: more of cloud-config, such as `packages` or `runcmd`.
+def check(authorized_keys: Sequence[str], extra: Mapping[str, Any]) -> None:
+    """Refuse what cannot be rendered, before anything is made and paid for.
 
     Raises:
         Permanent: `extra` sets something of `OURS`, or there is no authorised key.
@@ -33,7 +27,29 @@ def render(
             "The cloud-config sets what medialift sets itself", ", ".join(clash), "Leave these keys out"
         )
     if not authorized_keys:
-        raise Permanent("No SSH key may log in to the instance", hostname, "Give at least one public key")
+        raise Permanent(
+            "No SSH key may log in to the instance", "authorized_keys", "Give at least one public key"
+        )
+    for key in authorized_keys:
+        if "PRIVATE KEY" in key or len(key.split()) < 2:
+            raise Permanent(
+                "This is not a public SSH key", "authorized_keys", "Give lines such as ssh-ed25519 AAAA…"
+            )
+
+
+def render(
+    *, hostname: str, host_key: HostKey, authorized_keys: Sequence[str], extra: Mapping[str, Any]
+) -> bytes:
+    """The user data, `#cloud-config`. They hold the private host key: a secret.
+
+    Args:
+        authorized_keys: public keys that may log in as root.
+        extra: more of cloud-config, such as `packages` or `runcmd`.
+
+    Raises:
+        Permanent: as `check`.
+    """
+    check(authorized_keys, extra)
     config = {
         **extra,
         "hostname": hostname,

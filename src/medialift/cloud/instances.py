@@ -10,13 +10,15 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from medialift.foundation.units import parse_duration as seconds_of
+
 from . import tags
 from .belongings import Server
 from .creation import available, create, find, finish, image_id, tags_for
 from .instance import Instance, Plan, expiry, rates_of, seconds_since, shown
 from .pricing import Rates
 from .removal import Removed, absent, plan_absent, remove_all
-from .scaleway import OutOfStock, QuotaExceeded, Scaleway
+from .scaleway import NotFound, OutOfStock, QuotaExceeded, Scaleway
 from .settling import settle, wait_for_ssh
 from .wanted import Offer, Volume, Wanted, account_from, wanted_from
 
@@ -35,6 +37,7 @@ __all__ = [
     "plan_present",
     "present",
     "rates",
+    "seconds_of",
     "seconds_since",
     "wanted_from",
 ]
@@ -88,7 +91,10 @@ def present(cloud: Scaleway, wanted: Wanted) -> tuple[Instance, tuple[str, ...]]
     server = find(cloud, wanted.name, wanted.offers)
     done: list[str] = []
     if server is not None and server.state == "stopping":
-        server = settle(cloud, wanted, server, deadline)
+        try:
+            server = settle(cloud, wanted, server, deadline)
+        except NotFound:
+            server = None
     if server is not None:
         try:
             server = finish(cloud, wanted, server, deadline, done)

@@ -21,7 +21,8 @@ def settle(
     """Wait until the server is running (`starting`), or else until it is in any lasting state.
 
     Raises:
-        Permanent: it fell back to stopped, was locked, or vanished.
+        Permanent: while it was to start, it fell back to stopped, was locked, or vanished.
+        NotFound: it is gone, and it was not to start.
         Transient: it is still under way at the deadline.
     """
     subject = f"{server.id} in {server.zone}"
@@ -32,6 +33,8 @@ def settle(
         try:
             now = Server.of(cloud.instance.get_server(server_id=server.id, zone=server.zone).server)
         except NotFound:
+            if not starting:
+                raise
             raise Permanent("The instance vanished while it was waited for", subject, "Run again") from None
         moved = bool(seen) and seen[-1].state != now.state
         seen.append(now)
@@ -63,7 +66,7 @@ def wait_for_ssh(cloud: Scaleway, wanted: Wanted, server: Server, deadline: floa
     if not server.address:
         raise Permanent("The instance has no public IPv4 address", subject, "Remove it and make it anew")
     ssh.wait_until_ready(
-        ssh.Door(server.address, key, private_key=wanted.private_key),
+        ssh.Door(server.address, key, port=wanted.ssh_port, private_key=wanted.private_key),
         at_most=max(1.0, deadline - cloud.clock.monotonic()),
         every=min(1.0, wanted.poll),
         clock=cloud.clock,

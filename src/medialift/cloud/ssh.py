@@ -41,12 +41,8 @@ def wait_until_ready(
     Raises:
         Unsafe: to the end, something with another host key answered.
         Transient: nobody let us in in time; says why at the last try.
-        Permanent: cloud-init ended with an error, or the private key cannot be read.
+        Permanent: cloud-init ended with an error, or the private key has a passphrase.
     """
-    if door.private_key is not None and not door.private_key.is_file():
-        raise Permanent(
-            "The private SSH key is not there", str(door.private_key), "Give the key that may log in"
-        )
     last: list[Exception] = []
 
     def ready() -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 from medialift.errors import Permanent
 from medialift.foundation.units import parse_duration, parse_size
 
-from . import tags
+from . import cloudinit, tags
 from .scaleway import Account, Limits
 
 _ZONE = re.compile(r"[a-z]{2}-[a-z]{3}-\d")
@@ -52,7 +52,9 @@ class Wanted:
         extend: at a rerun, count `lifetime` from now.
         tags: the user's own.
         private_key: a file on the controller to log in with, or None for the SSH agent.
+        ssh_port: where the image's sshd listens.
         timeout: seconds for all waiting.
+        poll: seconds between two looks.
         wait_for_boot: wait until cloud-init has ended, not only until SSH lets us in.
     """
 
@@ -68,6 +70,7 @@ class Wanted:
     extend: bool = False
     tags: tuple[str, ...] = ()
     private_key: Path | None = None
+    ssh_port: int = 22
     timeout: float = 600.0
     poll: float = 2.0
     wait_for_boot: bool = True
@@ -94,7 +97,6 @@ def wanted_from(options: Mapping[str, Any]) -> Wanted:
     Raises:
         Permanent: something is missing or malformed; says what.
     """
-    private_key = options.get("private_key_file")
     root = options.get("root_volume") or {}
     offers = tuple(
         Offer(str(one["zone"]), str(one["commercial_type"])) for one in options.get("offers") or []
@@ -110,19 +112,26 @@ def wanted_from(options: Mapping[str, Any]) -> Wanted:
     names = [volume.name for volume in extra]
     if len(set(names)) < len(names) or "root" in names:
         raise Permanent("Two volumes have the same name", ", ".join(names), "Name each once, and none root")
+    authorized_keys = tuple(str(key).strip() for key in options.get("authorized_keys") or [])
+    cloud_config = dict(options.get("cloud_config") or {})
+    cloudinit.check(authorized_keys, cloud_config)
+    private_key = Path(options["private_key_file"]).expanduser() if options.get("private_key_file") else None
+    if private_key is not None and not private_key.is_file():
+        raise Permanent("The private SSH key is not there", str(private_key), "Give the key that may log in")
     return Wanted(
         name=tags.checked_name(str(options["name"])),
         offers=offers,
         image=str(options.get("image") or "debian_bookworm"),
-        authorized_keys=tuple(str(key).strip() for key in options.get("authorized_keys") or []),
+        authorized_keys=authorized_keys,
         lifetime=parse_duration(options.get("lifetime") or "24h"),
         root_volume=_volume({"size": "20 GB", **{k: v for k, v in root.items() if v is not None}}, "root"),
         extra_volumes=extra,
         sources=tuple(options.get("ssh_sources") or ("0.0.0.0/0",)),
-        cloud_config=dict(options.get("cloud_config") or {}),
+        cloud_config=cloud_config,
         extend=bool(options.get("extend")),
         tags=tuple(sorted({str(tag) for tag in options.get("tags") or []})),
-        private_key=Path(private_key).expanduser() if private_key else None,
+        private_key=private_key,
+        ssh_port=int(options.get("ssh_port") or 22),
         timeout=parse_duration(options.get("timeout") or "10m"),
         poll=parse_duration(options.get("poll") or "2s"),
         wait_for_boot=bool(options.get("wait_for_boot", True)),
