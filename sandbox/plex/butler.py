@@ -1,4 +1,4 @@
-"""Scheduled tasks started by hand: 200 started, 202 running already, 404 unknown; sonic analysis among them."""
+"""Scheduled tasks started by hand: 200 started, 202 running already, 404 unknown; sonic analysis too."""
 
 from __future__ import annotations
 
@@ -144,7 +144,8 @@ class Butler:
                 (row[0], row[1])
                 for row in con.execute(
                     "SELECT i.id, min(p.file) FROM metadata_items i "
-                    "JOIN media_items m ON m.metadata_item_id=i.id JOIN media_parts p ON p.media_item_id=m.id "
+                    "JOIN media_items m ON m.metadata_item_id=i.id "
+                    "JOIN media_parts p ON p.media_item_id=m.id "
                     "JOIN library_sections s ON s.id=i.library_section_id "
                     "WHERE i.metadata_type=? AND i.deleted_at IS NULL AND p.deleted_at IS NULL "
                     "AND coalesce(i.extra_data, '') NOT LIKE '%musicAnalysisVersion%' "

@@ -20,7 +20,7 @@ TAGS = {
 }
 ITEM_COLUMNS = (
     'i.*, p.title AS parent_title, p.guid AS parent_guid, p."index" AS parent_index, g.id AS grandparent_id, '
-    "g.title AS grandparent_title, g.guid AS grandparent_guid, s.name AS section_name, s.uuid AS section_uuid, "
+    "g.title AS grandparent_title, g.guid AS grandparent_guid, s.name AS section_name, "
     "v.view_count, v.view_offset, v.rating AS user_rating, v.last_viewed_at"
 )
 ITEM_TABLES = (
@@ -81,7 +81,7 @@ def section(con: sqlite3.Connection, row: sqlite3.Row, refreshing: bool) -> ET.E
 
 
 def item(con: sqlite3.Connection, row: sqlite3.Row, check_files: bool = False) -> ET.Element:
-    """One item with its media, parts and streams. `check_files` asks the file system through our own mount."""
+    """One item with its media, parts and streams. `check_files` asks the file system through our mount."""
     kind = row["metadata_type"]
     leaf = kind in TAGS
     key = f"/library/metadata/{row['id']}"

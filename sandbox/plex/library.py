@@ -6,7 +6,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
+from threading import Condition, RLock
 
 from sandbox.plex import schema
 
@@ -37,6 +37,8 @@ class Library:
         self.path = self.folder / schema.LIBRARY
         self.blobs_path = self.folder / schema.BLOBS
         self.lock = RLock()
+        self._readers = 0
+        self._reader_left = Condition()
         for path in (self.path, self.blobs_path):
             if not path.exists():
                 schema.create_library(path, generation.triggers)
@@ -83,12 +85,19 @@ class Library:
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """A reader of its own with named columns."""
-        con = schema.connect_as_plex(self.path)
-        con.row_factory = sqlite3.Row
+        with self._reader_left:
+            self._readers += 1
         try:
-            yield con
+            con = schema.connect_as_plex(self.path)
+            con.row_factory = sqlite3.Row
+            try:
+                yield con
+            finally:
+                con.close()
         finally:
-            con.close()
+            with self._reader_left:
+                self._readers -= 1
+                self._reader_left.notify_all()
 
     def backup(self, target: Path) -> list[Path]:
         """Consistent copies of both databases in a folder, taken in one step each."""
@@ -113,8 +122,9 @@ class Library:
                     file.write(b"\xde\xad" * 512)
 
     def close(self) -> None:
-        """Empty the WAL into the databases and close them."""
-        with self.lock:
+        """Empty the WAL into the databases and close them; readers are waited for, since they keep it."""
+        with self.lock, self._reader_left:
+            self._reader_left.wait_for(lambda: self._readers == 0, timeout=5)
             for con in (self._writer, self._blobs):
                 con.execute("PRAGMA wal_checkpoint(TRUNCATE)")
                 con.close()

@@ -189,7 +189,7 @@ class Scan:
                 "WHERE m.library_section_id=? AND p.file<>''",
                 (self.section,),
             ).fetchall()
-        return {row[5]: Known(*row[:9], bool(row[9])) for row in found}
+        return {row[5]: Known(*tuple(row)) for row in found}
 
     def _read_all(self, listings: Iterable[media.Listing]) -> Iterator[tuple[str, str, media.Reading | None]]:
         """(file, root, reading) of every file in scope, in order; None for one that cannot be read."""

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event, Lock, Thread
 
@@ -34,8 +34,14 @@ class Settings:
     data: Path
     version: str = schema.NEW_VERSION
     plex_tv: str = "http://172.30.77.1:8480"
-    pace: Pace = Pace()
+    pace: Pace = field(default_factory=Pace)
+    triggers: schema.Triggers | None = None
     quiet: bool = False
+
+    @property
+    def generation(self) -> schema.Generation:
+        """What this build expects of a database; its version decides unless `triggers` says otherwise."""
+        return schema.GENERATIONS[self.triggers] if self.triggers else schema.generation_of(self.version)
 
 
 class MediaServer:
@@ -71,7 +77,7 @@ class MediaServer:
             "Diagnostics",
         ):
             (settings.data / name).mkdir(parents=True, exist_ok=True)
-        self.library = Library(settings.data, schema.generation_of(settings.version))
+        self.library = Library(settings.data, settings.generation)
         self.butler = Butler(self)
 
     def start(self) -> None:
@@ -207,7 +213,8 @@ class MediaServer:
             if not self.malformed:
                 with self.library.writing() as con:
                     con.execute(
-                        "INSERT INTO statistics_resources(timespan, at, host_cpu_utilization) VALUES(6, ?, 1.5)",
+                        "INSERT INTO statistics_resources(timespan, at, host_cpu_utilization) "
+                        "VALUES(6, ?, 1.5)",
                         (int(time.time()),),
                     )
             if self.stopping.wait(STATISTICS_EVERY):
