@@ -77,7 +77,8 @@ def _deliver(notice: Notice, url: str) -> Delivery:
     if plugin is None:
         shown = f"{url.split(':', 1)[0]}://{MASK}" if "://" in url else MASK
         return Delivery(shown, notice.event, False, "This is not an address that Apprise knows")
-    shown = str(plugin.url(privacy=True)).split("?", 1)[0]
+    # Apprise masks what its services call a token; the path of a plain webhook is one too.
+    shown = "/".join(str(plugin.url(privacy=True)).split("/", 3)[:3])
     log = _Lines()
     logger = logging.getLogger("apprise")
     logger.addHandler(log)

@@ -116,7 +116,9 @@ class PlexSettings(_Section):
     container: str = Field(default="plex", description="name of its container; empty for a native package")
     owner: str = Field(default="", description="user:group of its files; empty: as the files are now")
     path_map: AbsolutePath | None = Field(
-        default=None, description="file with the map from home's paths to the cloud's (JSON or YAML)"
+        default=None,
+        examples=["/etc/medialift/paths.yml"],
+        description="file with the map from home's paths to the cloud's (JSON or YAML)",
     )
     account_url: WebAddress = Field(default="https://plex.tv", description="where claim tokens come from")
     keep_rollbacks: int = Field(default=3, ge=1, description="how many earlier libraries an import keeps")

@@ -57,9 +57,10 @@ def example(context: typer.Context) -> None:
         for section, setting, field in settings.fields():
             if section == name:
                 default = settings.plain(field.get_default(call_default_factory=True))
+                default = (field.examples or [""])[0] if default is None else default
                 lines += [
                     f"# {field.description}",
-                    f"#{setting} = {json.dumps('' if default is None else default)}",
+                    f"#{setting} = {json.dumps(default)}",
                 ]
     text = "\n".join(lines) + "\n"
     session.of(context).face.result({"toml": text}, lambda: typer.echo(text, nl=False))

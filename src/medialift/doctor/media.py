@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from email.utils import parsedate_to_datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 
@@ -12,7 +16,7 @@ from medialift.doctor.finding import FAIL, OK, SKIPPED, WARN, Finding
 from medialift.doctor.host import Host
 from medialift.errors import MedialiftError
 from medialift.foundation.units import format_duration
-from medialift.plex.server import PlexServer, read_token
+from medialift.plex import installation
 
 # S3 refuses requests whose time is more than 15 minutes off.
 REFUSED_SKEW = 900.0
@@ -63,13 +67,13 @@ def _clock(host: Host) -> Finding:
 
 def server(host: Host) -> Iterator[Finding]:
     """Does Plex answer, is it claimed, and would it empty its trash?"""
-    plex = host.settings.plex
-    token = plex.token.get_secret_value()
-    asked = PlexServer(plex.url, token or (lambda: read_token(plex.data / "Preferences.xml")))
+    asked = installation.server(host.settings)
     try:
         identity = asked.identity()
     except MedialiftError as error:
-        yield Finding("Plex", FAIL, f"{error.what}: {error.subject}", f"systemctl status {plex.unit}")
+        yield Finding(
+            "Plex", FAIL, f"{error.what}: {error.subject}", f"systemctl status {host.settings.plex.unit}"
+        )
         return
     yield Finding("Plex", OK, f"It answers: version {identity.version}")
     if identity.claimed:
@@ -91,3 +95,21 @@ def server(host: Host) -> Iterator[Finding]:
             "autoEmptyTrash is on: what a scan cannot read is deleted for good",
             "medialift plex settings --profile home",
         )
+
+
+def plex_sqlite(host: Host) -> Iterator[Finding]:
+    """Does Plex's own SQLite run? It is tried on a small database: checking a library takes minutes."""
+    with TemporaryDirectory(prefix="medialift-doctor-") as folder:
+        # The image's program runs as the owner of Plex's files, who is not root.
+        Path(folder).chmod(0o777)
+        small = Path(folder) / "small.db"
+        with closing(sqlite3.connect(small)) as con:
+            con.execute("CREATE TABLE one (number INTEGER)")
+        small.chmod(0o666)
+        wrong = installation.sqlite(host.settings, host.run).integrity_check(small)
+    if wrong:
+        yield Finding(
+            "Plex SQLite", FAIL, f"It finds fault with a sound database: {wrong[0]}", "Check plex.sqlite"
+        )
+    else:
+        yield Finding("Plex SQLite", OK, "It runs, so archives can be checked as a whole")

@@ -19,6 +19,7 @@ CHECKS: tuple[Callable[[Host], Iterator[Finding]], ...] = (
     machine.units,
     media.store,
     media.server,
+    media.plex_sqlite,
 )
 
 

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from medialift.cli import session
-from medialift.cli.plex import host
 from medialift.cli.session import BadInput, user_input
+from medialift.plex import installation
 from medialift.plex import remap as remapping
 from medialift.plex.paths import PathMap
 
@@ -30,7 +30,9 @@ def remap(
         raise BadInput("No map of paths is named", "", "Give --map, or set plex.path_map in the settings")
     with user_input():
         paths = PathMap.load(file)
-    plan = remapping.plan(host.database(run, library), paths.inverse() if inverse else paths)
+    plan = remapping.plan(
+        library or installation.database(run.settings), paths.inverse() if inverse else paths
+    )
     applied = None if dry_run else remapping.apply(plan)
 
     def show() -> None:

@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 
 from medialift.cli import session
-from medialift.cli.plex import host
 from medialift.cli.session import BadInput, plain, user_input
 from medialift.foundation.units import parse_duration
 from medialift.plex import claim as claiming
-from medialift.plex import database, preferences
+from medialift.plex import database, installation, preferences
 
 
 def sections(
@@ -22,7 +21,7 @@ def sections(
 ) -> None:
     """Every section with its counts, read from the database: the server may be stopped."""
     run = session.of(context)
-    found = database.sections(host.database(run, library))
+    found = database.sections(library or installation.database(run.settings))
     run.face.result(
         [section.to_dict() for section in found],
         lambda: run.face.table(
@@ -54,7 +53,7 @@ def apply_settings(
     if profile not in preferences.PROFILES:
         raise BadInput("There is no such profile", profile, f"There are: {', '.join(preferences.PROFILES)}")
     wanted = {**preferences.PROFILES[profile], **dict(_pair(item) for item in value or ())}
-    server = host.server(run)
+    server = installation.server(run.settings)
     changes = preferences.plan(server, wanted) if dry_run else preferences.apply(server, wanted)
 
     def show() -> None:
@@ -87,7 +86,9 @@ def claim(
             account_url=run.settings.plex.account_url,
         )
     with run.face.counting("waiting for a claim token that works"):
-        changed = claiming.claim(host.server(run), source, at_most=seconds, tell=run.face.note)
+        changed = claiming.claim(
+            installation.server(run.settings), source, at_most=seconds, tell=run.face.note
+        )
     run.face.result(
         {"changed": changed},
         lambda: run.face.line("The server is claimed" if changed else "The server was claimed already"),

@@ -13,11 +13,11 @@ import yaml
 
 import medialift.plex.report as reports
 from medialift.cli import job, session
-from medialift.cli.plex import host
 from medialift.cli.session import BadInput, Session, user_input
 from medialift.foundation import jobs
 from medialift.foundation.process import run as run_program
 from medialift.mounts.check import RCLONE
+from medialift.plex import installation
 from medialift.plex.preferences import HOME, LOCKDOWN
 from medialift.plex.run import KIND, Request
 
@@ -104,9 +104,9 @@ def _here(
     """The arguments of a run on this host, as the settings tell of it."""
     plex = this.settings.plex
     return {
-        "server": {"url": plex.url, "preferences": str(plex.data / "Preferences.xml")},
-        "database": str(host.database(this)),
-        "blobs": str(host.blobs(this)),
+        "server": {"url": plex.url, "preferences": str(installation.preferences(this.settings))},
+        "database": str(installation.database(this.settings)),
+        "blobs": str(installation.blobs(this.settings)),
         "sections": sections or None,
         "photo": photo,
         "roots": dict(_pair(item) for item in roots or ()),
@@ -128,7 +128,9 @@ def _in_this_process(this: Session, name: str, arguments: dict[str, Any]) -> Non
         try:
             jobs.execute(folder, job.REGISTRY)
         finally:
-            ended.set()
+            # It leaves by itself when the job has ended, having told every line.
+            if not jobs.state(folder).ended:
+                ended.set()
             teller.join()
     job.conclude(this, jobs.state(folder))
 
