@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from medialift.errors import MedialiftError, Permanent, Unsafe
+from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
 from medialift.foundation.process import Runner
 from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.waiting import Clock
@@ -122,8 +122,8 @@ class MountGuard:
         """Read files of a section on the host and inside the container; what was read.
 
         Raises:
-            Permanent: a root of the section is absent or empty inside the container.
-            Unsafe: the mount does not read. Nothing must be scanned.
+            Permanent: a root of the section is absent inside the container.
+            Unsafe: the mount does not read, or a root is empty. Nothing must be scanned.
         """
         self.roots_present(section)
         files = sample_files(database, section, self.number, self.dice)
@@ -144,10 +144,13 @@ class MountGuard:
         if not section.locations:
             raise Permanent("A section has no folder", section.name, "Give it one, or leave the section out")
         for root in section.locations:
-            # One name is enough, and a folder of millions is not listed to its end for it.
-            found = self.runner(
-                [*self.enter, "find", root, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit"]
-            )
+            try:
+                # One name is enough, and a folder of millions is not listed to its end for it.
+                found = self.runner(
+                    [*self.enter, "find", root, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit"]
+                )
+            except Transient as hung:
+                raise _refused(section, root, f"listing it: {hung.what}") from hung
             if not found.ok:
                 raise Permanent(
                     "A section root is absent inside the container",

@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation import process
+from medialift.foundation.backoff import retried
 from medialift.foundation.jobs import Context
 from medialift.foundation.journal import Journal, PhaseWriter, phases
 from medialift.foundation.process import Runner
@@ -256,7 +257,7 @@ class Run:
 
     def _count(self, name: str, sections: Sequence[Section]) -> dict[str, frozenset[int]]:
         with self.journal.phase(name) as phase:
-            found = guard.alive(self.request.options.database, sections)
+            found = retried()(guard.alive)(self.request.options.database, sections)
             counts = {section.name: len(found.get(section.key, ())) for section in sections}
             phase.end(f"{sum(counts.values())} items", items=counts)
             return found
@@ -264,7 +265,7 @@ class Run:
     def _section(self, section: Section) -> None:
         with self.journal.phase(f"mount check {section.name}") as phase:
             guard.prove_trash_off(self.server)
-            reads = self.guard.verify(self.request.options.database, section)
+            reads = retried(limit=3)(self.guard.verify)(self.request.options.database, section)
             told = guard.summary(reads)
             phase.end(f"{told['reads']} reads, the slowest took {told['slowest']:.3f} s", **told)
         with self.journal.phase(f"scan {section.name}") as phase, self._cancelling(section, phase):
@@ -297,7 +298,7 @@ class Run:
             with self._stopping_butler(phase):
                 result = sonic.analyse(
                     self.server,
-                    lambda: sonic.backlog(self.request.options.database, keys),
+                    lambda: retried(limit=3)(sonic.backlog)(self.request.options.database, keys),
                     times=self.request.times,
                     clock=self.context.clock,
                     stop=self.context.stop,

@@ -111,6 +111,7 @@ def analyse(
         return SonicResult(first.analysed, first.total, 0, 0.0)
     server.start_butler(TASK)
     countdown = Countdown("tracks without sonic analysis", patience=times.stall)
+    countdown.observe(first.left, begun)
     at_round_start, unmoved = first, 0
     failing_since: float | None = None
     while True:
