@@ -329,7 +329,8 @@ def absent(module, instances):
     plan = instances.plan_absent(cloud, module.params["name"], offers)
     result = {"changed": plan.changes > 0, "actions": list(plan.actions), "diff": plan.diff()}
     if module.check_mode:
-        return dict(result, predicted=True)
+        known = {"instance": dict(plan.before)} if "id" in plan.before else {}
+        return dict(result, predicted=True, **known)
     removed = instances.absent(
         cloud,
         module.params["name"],

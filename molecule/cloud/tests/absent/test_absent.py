@@ -9,17 +9,19 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import account
 
 
-def test_no_server_no_volume_no_address_no_group_is_left(host):
+def test_no_server_no_volume_no_address_no_group_is_left():
     assert account.servers() == []
     assert account.belongings() == {"ips": 0, "volumes": 0, "groups": 0}
 
 
 def test_its_machine_is_gone(host):
-    found = host.check_output("docker ps --all --filter label=medialift.sandbox=instance --format {{.Names}}")
-    mine = host.check_output("docker ps --all --filter label=medialift.server --format '{{.ID}}'")
-    assert "molecule" not in found and mine == ""
+    hostnames = host.check_output(
+        "docker ps --all --quiet --filter label=medialift.sandbox=instance"
+        " | xargs --no-run-if-empty docker inspect --format '{{.Config.Hostname}}'"
+    )
+    assert "molecule" not in hostnames.split()
 
 
-def test_its_host_key_is_forgotten(host):
+def test_its_host_key_is_forgotten():
     known_hosts = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "known_hosts"
     assert known_hosts.read_text() == ""
