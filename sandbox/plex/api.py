@@ -106,6 +106,8 @@ class Api:
         except sqlite3.Error as broken:
             self.server.log(f"{request.method} {request.path}: {broken}")
             return web.html(500, "Internal Server Error", str(broken))
+        except ValueError as wrong:
+            return web.html(400, "Bad Request", str(wrong))
 
     def _refuse(self, request: Request) -> Reply | None:
         """401 without access; 400 or 503 while the server is still starting up."""
@@ -133,11 +135,13 @@ class Api:
         return host in ("localhost", "") or _is_address(host)
 
     def _in_allowed_networks(self, client: str) -> bool:
+        """Whether the client is in a network that needs no token; a bare address is one host only."""
         for text in self.server.preferences.get("allowedNetworks").split(","):
-            # A bare address means that one host: Plex wants subnets spelled out.
-            if text.strip() and ipaddress.ip_address(client) in ipaddress.ip_network(
-                text.strip(), strict=False
-            ):
+            try:
+                network = ipaddress.ip_network(text.strip(), strict=False)
+            except ValueError:  # '' or no network: as in Plex, such an entry allows nobody
+                continue
+            if ipaddress.ip_address(client) in network:
                 return True
         return False
 

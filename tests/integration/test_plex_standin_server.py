@@ -86,6 +86,11 @@ def test_a_claimed_server_wants_its_token_even_from_localhost(claimed: Standin) 
     assert requests.get(f"{claimed.url}/identity", timeout=5).ok
 
 
+def test_an_allowed_network_needs_no_token(claimed: Standin) -> None:
+    claimed.request("PUT", "/:/prefs", params={"allowedNetworks": "nonsense,127.0.0.0/8"})
+    assert PlexServer(claimed.url).identity().claimed is True
+
+
 def test_a_revoked_token_is_refused(claimed: Standin) -> None:
     claimed.switch(token_revoked=True)
     with pytest.raises(Unauthorized):
