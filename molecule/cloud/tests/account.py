@@ -9,7 +9,7 @@ from scaleway.block.v1 import BlockV1API
 from scaleway.instance.v1 import InstanceV1API
 
 SCENARIO = Path(os.environ["MOLECULE_SCENARIO_DIRECTORY"])
-VARIABLES = yaml.safe_load((SCENARIO / "variables.yml").read_text())
+VARIABLES = yaml.safe_load((SCENARIO / "vars" / "main.yml").read_text())
 TAG = "medialift:molecule"
 
 
