@@ -85,7 +85,7 @@ class StoreSettings(_Section):
     )
     prefix: str = Field(
         default="plex",
-        description="keys start with it: <prefix>/reference/, <prefix>/burst/, <prefix>/quarantine/",
+        description="keys start with it: PREFIX/reference/, PREFIX/burst/, PREFIX/quarantine/",
     )
     access_key: SecretStr = Field(default=SecretStr(""), description="access key of the store")
     secret_key: SecretStr = Field(default=SecretStr(""), description="secret key of the store")
