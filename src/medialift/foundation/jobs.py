@@ -122,8 +122,33 @@ def submit(folder: Path, kind: str, arguments: Mapping[str, Any]) -> bool:
     return True
 
 
-def request(folder: Path) -> bool:
-    """Ask for the next attempt of a job; False when it is running or ended well, and there is none to start.
+def arguments(folder: Path) -> dict[str, Any]:
+    """What a job was submitted with.
+
+    Raises:
+        Permanent: there is no such job, or it is damaged.
+    """
+    job = _job(folder)
+    if job is None:
+        raise Permanent("There is no such job", str(folder), "Submit it first")
+    given: dict[str, Any] = job["arguments"]
+    return given
+
+
+def startable(folder: Path, *, clock: Clock | None = None) -> bool:
+    """Whether a job is there to be started: not one that runs, ended well, or was asked for a moment ago."""
+    job = _job(folder)
+    now = state(folder).state
+    if job is None or now in (RUNNING, OK):
+        return False
+    asked = job.get("requested_at", 0.0)
+    # Between being asked for and its first sign of life it must not be asked for again. If that sign never
+    # comes, whoever asked died before the unit was started.
+    return now != WAITING or (clock or SystemClock()).now() - asked >= START_SECONDS
+
+
+def request(folder: Path, *, clock: Clock | None = None) -> bool:
+    """Ask for the next attempt of a job; False when there is none to start, as `startable` says.
 
     Raises:
         Permanent: there is no such job.
@@ -131,11 +156,11 @@ def request(folder: Path) -> bool:
     job = _job(folder)
     if job is None:
         raise Permanent("There is no such job", str(folder), "Submit it first")
-    now = state(folder).state
-    if now in (RUNNING, OK):
+    if not startable(folder, clock=clock):
         return False
-    if now != WAITING or job["attempt"] == 0:
-        atomic.write_json(folder / "job.json", {**job, "attempt": job["attempt"] + 1}, mode=0o600)
+    again = state(folder).state != WAITING or job["attempt"] == 0
+    asked = {"attempt": job["attempt"] + again, "requested_at": (clock or SystemClock()).now()}
+    atomic.write_json(folder / "job.json", {**job, **asked}, mode=0o600)
     return True
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,6 +186,43 @@ def phases(path: Path) -> list[Phase]:
         if entry.event == END:
             del going[entry.phase]
     return found
+
+
+def steps(path: Path, phase: str, wanted: str, *, text: str = "") -> list[Entry]:
+    """The lines that bring a phase of a journal to a state, for runs whose steps are processes of their own.
+
+    Args:
+        wanted: "started" ends whatever goes on as ok and begins the phase; ok, failed or skipped end it, and
+            begin it first if it never began.
+
+    Returns:
+        What to hand to `write`: nothing when the journal says so already. The time of each is 0: now.
+
+    Raises:
+        Permanent: the journal is damaged.
+    """
+    past = phases(path)
+    going = [one.name for one in past if one.outcome == RUNNING]
+    data = {"text": text} if text else {}
+    if wanted == "started":
+        if phase in going:
+            return []
+        return [*(Entry(0, name, END, OK) for name in going), Entry(0, phase, START, None, data)]
+    if phase in going:
+        return [Entry(0, phase, END, wanted, data)]
+    last = next((one for one in reversed(past) if one.name == phase), None)
+    if last is not None and last.outcome == wanted:
+        return []
+    others = [Entry(0, name, END, OK) for name in going] if wanted != FAILED else []
+    return [*others, Entry(0, phase, START), Entry(0, phase, END, wanted, data)]
+
+
+def write(path: Path, lines: Iterable[Entry], *, clock: Clock | None = None) -> None:
+    """Append lines as of now; the journal's folder is made when it is not there."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    journal = Journal(path, clock=clock)
+    for line in lines:
+        journal.add(line.phase, line.event, outcome=line.outcome, data=line.data)
 
 
 def _redacted(value: Any) -> Any:

@@ -173,6 +173,32 @@ def claim(
     return True
 
 
+def wait_for_token(
+    source: ClaimSource,
+    *,
+    at_most: float = WAIT_SECONDS,
+    every: float = 5.0,
+    client: httpx.Client | None = None,
+    clock: Clock | None = None,
+    stop: Event | None = None,
+) -> str:
+    """A claim token, to be used at once by somebody else. Whether it is still good only the server can tell.
+
+    Raises:
+        Transient: there was none within `at_most` seconds.
+        Permanent: there will be none, as in `ClaimSource.obtain`.
+    """
+    clock, stop = clock or SystemClock(), stop or Event()
+    deadline = clock.monotonic() + at_most
+    while True:
+        try:
+            return source.obtain(client=client)
+        except Transient:
+            left = deadline - clock.monotonic()
+            if left <= 0 or clock.sleep(min(every, left), stop):
+                raise
+
+
 class _RefusedError(Permanent):
     """The server did not take this token; another one may do."""
 

@@ -100,6 +100,22 @@ def lockdown(*, sonic: bool = False, overrides: Mapping[str, Value | None] | Non
     return {name: value for name, value in wanted.items() if value is not None}
 
 
+def wanted(
+    profile: str, *, sonic: bool = False, overrides: Mapping[str, Value | None] | None = None
+) -> dict[str, Value]:
+    """The settings of a profile (lockdown, home, none) with the user's own over them; None takes one out.
+
+    Raises:
+        Permanent: there is no such profile, or as in `lockdown`.
+    """
+    if profile == "lockdown":
+        return lockdown(sonic=sonic, overrides=overrides)
+    if profile not in PROFILES:
+        raise Permanent("There is no such profile", profile, f"Valid are: {', '.join(sorted(PROFILES))}")
+    merged: dict[str, Value | None] = {**PROFILES[profile], **(overrides or {})}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
 def plan(server: Settable, wanted: Mapping[str, Value]) -> list[Change]:
     """What would change.
 

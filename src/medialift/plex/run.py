@@ -28,7 +28,7 @@ from medialift.plex.guard import Comparison, MountGuard
 from medialift.plex.layout import SectionSpec
 from medialift.plex.scan import Times, Watch
 from medialift.plex.selection import Selection, choose
-from medialift.plex.server import PlexServer, Section, read_token
+from medialift.plex.server import PlexServer, Section, connect
 
 KIND = "plex-run"
 
@@ -142,7 +142,7 @@ def run_job(context: Context) -> dict[str, Any]:
     """
     request = Request.of(context.arguments)
     options = request.options
-    server = PlexServer(options.server.url, lambda: read_token(options.server.preferences))
+    server = connect(options.server.url, options.server.preferences)
     runner = process.runner(timeout=request.times.mount)
     return Run(context, request, server, runner).run()
 

@@ -48,13 +48,7 @@ def choose(
         Permanent: a name is unknown (the valid ones are listed), or nothing is left to do.
     """
     valid = [section.name for section in sections]
-    unknown = [name for name in names or () if name not in valid]
-    if unknown:
-        raise Permanent(
-            "There is no such section" if len(unknown) == 1 else "There are no such sections",
-            ", ".join(unknown),
-            f"Valid are: {', '.join(valid) or 'none, the library is empty'}",
-        )
+    require_known(names or (), valid)
     chosen: list[Section] = []
     skipped: list[Skipped] = []
     for section in sections:
@@ -71,3 +65,18 @@ def choose(
             "Name the sections, or switch photo on",
         )
     return Selection(tuple(chosen), tuple(skipped))
+
+
+def require_known(names: Sequence[str], valid: Sequence[str]) -> None:
+    """Refuse names of sections that do not exist.
+
+    Raises:
+        Permanent: with the unknown names and the valid ones.
+    """
+    unknown = [name for name in names if name not in valid]
+    if unknown:
+        raise Permanent(
+            "There is no such section" if len(unknown) == 1 else "There are no such sections",
+            ", ".join(unknown),
+            f"Valid are: {', '.join(valid) or 'none, the library is empty'}",
+        )

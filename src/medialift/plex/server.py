@@ -377,6 +377,11 @@ class PlexServer:
         )
 
 
+def connect(url: str, preferences: Path | None = None) -> PlexServer:
+    """A server whose token, once it is claimed, is read from its Preferences.xml. Nothing is asked yet."""
+    return PlexServer(url, (lambda: read_token(preferences)) if preferences else None)
+
+
 def read_token(preferences: Path) -> str | None:
     """The token in a server's Preferences.xml; None when it is unclaimed or has none yet.
 

@@ -15,7 +15,7 @@ import pytest
 from medialift.errors import Permanent, Transient
 from medialift.foundation import jobs
 from medialift.foundation.process import Completed
-from medialift.foundation.waiting import wait_until
+from medialift.foundation.waiting import SystemClock, wait_until
 
 REGISTRY = {
     "count": f"{__name__}:count",
@@ -123,6 +123,20 @@ def test_the_same_job_again_changes_nothing_and_another_one_is_refused(folder: P
     assert not jobs.request(folder)
     with pytest.raises(Permanent, match="finished"):
         jobs.submit(folder, "count", {"to": 2})
+
+
+def test_a_job_that_was_asked_for_a_moment_ago_is_not_asked_for_again(folder: Path) -> None:
+    jobs.submit(folder, "count", {"to": 1})
+    assert jobs.request(folder)
+    assert not jobs.request(folder)
+
+    class Later(SystemClock):
+        def now(self) -> float:
+            return time.time() + 2 * jobs.START_SECONDS
+
+    assert jobs.request(folder, clock=Later())  # whoever asked died before it was started
+    jobs.execute(folder, REGISTRY)
+    assert jobs.state(folder).state == "ok"
 
 
 def test_sigterm_ends_a_job_cleanly_as_stopped(folder: Path) -> None:

@@ -1,0 +1,120 @@
+#!/usr/bin/python
+"""The module mount_check: options in, one call, one result."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: mount_check
+short_description: Fail unless a mount really reads
+description:
+  - Reads random ranges of random files through a mount, and fails unless it is healthy. A mount that lost its
+    store still lists and stats as if it were well, so only bytes that were just read count.
+  - It never hangs. A read that does not come back within O(deadline) makes the mount V(hung).
+author: medialift
+attributes:
+  check_mode:
+    support: full
+    description: It only reads, so it does the same. A mount that is not there yet is predicted, not failed.
+  diff_mode:
+    support: none
+    description: It changes nothing.
+  idempotent:
+    support: full
+    description: It changes nothing.
+options:
+  mountpoint:
+    description: Where the mount is.
+    type: path
+    required: true
+  files:
+    description: Absolute paths that should be there. O(sample) random ones are read.
+    type: list
+    elements: path
+    default: []
+  roots:
+    description:
+      - Folders below which files are looked for and read.
+      - With neither files nor roots, the mountpoint itself.
+    type: list
+    elements: path
+    default: []
+  sample:
+    description: How many files are read, below each root.
+    type: int
+    default: 5
+  deadline:
+    description: Seconds for everything together.
+    type: float
+    default: 60
+  filesystem:
+    description: Type that the mount must have. Empty when a plain folder will do.
+    type: str
+    default: fuse.rclone
+  allow_empty:
+    description: Accept a mount that lists nothing, as that of a new bucket does.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Prove that the media can be read
+  mount_check:
+    mountpoint: /mnt/cloud/media
+    roots: [/mnt/cloud/media/Movies, /mnt/cloud/media/Music]
+"""
+
+RETURN = r"""
+state:
+  description: What the mount is.
+  type: str
+  returned: always
+  sample: healthy
+reason:
+  description: Why it is not healthy. Empty when it is.
+  type: str
+  returned: always
+reads:
+  description: What was read.
+  type: list
+  elements: dict
+  returned: always
+  sample: [{"path": "/mnt/cloud/media/a.mkv", "at": 1700000000.0, "seconds": 0.04, "ok": true, "error": ""}]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.medialift_runtime import reporting_errors, runtime
+
+
+def argument_spec():
+    return {
+        "mountpoint": {"type": "path", "required": True},
+        "files": {"type": "list", "elements": "path", "default": []},
+        "roots": {"type": "list", "elements": "path", "default": []},
+        "sample": {"type": "int", "default": 5},
+        "deadline": {"type": "float", "default": 60},
+        "filesystem": {"type": "str", "default": "fuse.rclone"},
+        "allow_empty": {"type": "bool", "default": False},
+    }
+
+
+def main():
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    mounts = runtime(module, "medialift.mounts.check", changes=False)
+    options = dict(module.params)
+    allow_empty = options.pop("allow_empty")
+    with reporting_errors(module):
+        verdict = mounts.check(**options)
+    told = dict(verdict.to_dict(), changed=False)
+    if verdict.healthy or (allow_empty and verdict.state == mounts.EMPTY):
+        module.exit_json(**told)
+    if module.check_mode and verdict.state == mounts.ABSENT:
+        module.exit_json(predicted=True, **told)
+    module.fail_json(
+        msg=f"The mount {verdict.mountpoint} is {verdict.state}: {verdict.reason}.",
+        kind="unsafe",
+        **told,
+    )
+
+
+if __name__ == "__main__":
+    main()
