@@ -89,8 +89,8 @@ class PlexTv:
 class PlexWorld:
     """Media below `media`, Plex's data below `data`, and a server once `up` was called."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, version: str = schema.NEW_VERSION) -> None:
+        self.folder, self.version = folder, version
         self.data, self.media = folder / "data", folder / "media"
         self.media.mkdir()
         self.plex_tv = PlexTv()
@@ -118,7 +118,7 @@ class PlexWorld:
 
     def library(self, movies: int = 5, tracks: int = 4, photos: int = 1) -> None:
         """The library that home knows, and its files."""
-        with LibraryBuilder.in_folder(self.data) as library:
+        with LibraryBuilder.in_folder(self.data, version=self.version) as library:
             section = library.add_section("Movies", "movie", str(self.media / "Movies"))
             for number in range(movies):
                 library.add_movie(section, self.movie(number), f"Film {number}", 2001)
@@ -134,6 +134,7 @@ class PlexWorld:
         self.data.mkdir(parents=True, exist_ok=True)
         environment = {
             "STANDIN_DATA": str(self.data),
+            "STANDIN_VERSION": self.version,
             "STANDIN_HOST": "127.0.0.1",
             "STANDIN_PORT": str(self.port),
             "STANDIN_CONTROL_PORT": str(self.control_port),

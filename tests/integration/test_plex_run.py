@@ -13,6 +13,7 @@ import pytest
 from medialift.foundation import jobs
 from medialift.plex import scan, sonic
 from medialift.plex.server import PlexServer
+from sandbox.plex import schema
 from tests.mount_world import RealMount, StoreMount
 from tests.plex_world import TOKEN, PlexWorld
 
@@ -68,6 +69,21 @@ def test_a_delta_run_claims_locks_down_scans_analyses_and_compares(plex: PlexWor
     prefs = server.preferences()
     assert prefs["autoEmptyTrash"].value == "false" and prefs["GenerateIntroMarkerBehavior"].value == "never"
     assert server.identity().claimed
+
+
+def test_an_older_plex_is_run_the_same_way(tmp_path: Path) -> None:
+    world = PlexWorld(tmp_path, schema.OLD_VERSION)
+    try:
+        world.library(movies=3, tracks=2)
+        world.movie(3), world.track(3)
+        world.up()
+        status = world.run()
+        assert status.state == "ok", (status.error, world.log())
+        assert status.value["plex_version"] == schema.OLD_VERSION
+        assert by_name(status)["Movies"]["items_after"] == 4
+        assert status.value["sonic"]["analysed"] == 3
+    finally:
+        world.down()
 
 
 def test_no_secret_is_in_anything_the_job_leaves(plex: PlexWorld) -> None:
