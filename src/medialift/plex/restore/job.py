@@ -1,0 +1,123 @@
+"""The import, the rollback and the injection as a job of this host (kind "plex-import")."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from medialift.cloud.objects import Store
+from medialift.errors import Permanent
+from medialift.foundation.jobs import Context
+from medialift.plex import installation
+from medialift.plex.paths import PathMap
+from medialift.plex.restore.home import Home, connect
+from medialift.plex.restore.importing import Options, import_library
+from medialift.plex.restore.inject import inject, owner_of
+from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.rollback import recover, rollback
+from medialift.plex.restore.source import NEWEST, ArchiveSource, find
+from medialift.settings import Settings, load
+
+STATES = ("present", "injected", "rolled_back", "recovered")
+
+
+def run_job(context: Context) -> dict[str, Any]:
+    """Do what the arguments say.
+
+    Arguments: {state: present | injected | rolled_back | recovered (default present), archive: path, key
+    or "newest", accept_loss, wait and ready in seconds, again, path_map: {home: cloud} or its file's path,
+    plex_version}; only those that the state needs.
+    """
+    told = context.arguments
+    settings = load().settings
+    state = str(told.get("state", "present"))
+    if state not in STATES:
+        raise Permanent("There is no such state of an import", state, f"Choose from: {', '.join(STATES)}")
+    if state == "injected":
+        return _inject(context, settings)
+    home = connect(settings)
+    if state == "recovered":
+        found = recover(home, clock=context.clock, stop=context.stop)
+        return {"changed": found.changed, "outcome": found.outcome, "name": found.name}
+    if state == "rolled_back":
+        return roll_back(home, context)
+    outcome = import_library(
+        home,
+        source(settings, told),
+        options(settings, told),
+        journal=context.journal,
+        clock=context.clock,
+        stop=context.stop,
+    )
+    return outcome.to_dict()
+
+
+def roll_back(home: Home, context: Context) -> dict[str, Any]:
+    """{changed, outcome, name, archive, kept}."""
+    with context.journal.phase("roll the import back") as phase:
+        done = rollback(home, clock=context.clock, stop=context.stop)
+        if done.undone is None:
+            phase.skip("no import is in place")
+            return {"changed": False, "outcome": "unchanged", "name": "", "archive": "", "kept": ""}
+        phase.end(f"the library from before {done.undone.at} serves again")
+        return {
+            "changed": True,
+            "outcome": "rolled back",
+            "name": done.undone.name,
+            "archive": done.undone.archive,
+            "kept": str(done.kept or ""),
+        }
+
+
+def source(settings: Settings, told: Mapping[str, Any]) -> ArchiveSource:
+    """The archive that the arguments mean, in the store of the settings."""
+    here = settings.store
+    store = Store(
+        here.endpoint, here.region, here.access_key.get_secret_value(), here.secret_key.get_secret_value()
+    )
+    return find(
+        str(told.get("archive") or NEWEST),
+        store=store if here.bucket else None,
+        bucket=here.bucket,
+        prefix=here.prefix,
+        library=settings.plex.library,
+        kind="reference" if told.get("state") == "injected" else "burst",
+    )
+
+
+def options(settings: Settings, told: Mapping[str, Any]) -> Options:
+    """The options that the arguments name, and the settings for the rest."""
+    plain = Options()
+    return Options(
+        accept_loss=bool(told.get("accept_loss", False)),
+        wait=float(told.get("wait", plain.wait)),
+        ready=float(told.get("ready", plain.ready)),
+        keep=settings.plex.keep_rollbacks,
+        reserve=settings.runtime.free_space,
+        again=bool(told.get("again", False)),
+    )
+
+
+def _inject(context: Context, settings: Settings) -> dict[str, Any]:
+    told = context.arguments
+    paths = told.get("path_map")
+    if isinstance(paths, str) and paths:
+        mapped: PathMap | None = PathMap.load(Path(paths))
+    elif paths:
+        mapped = PathMap.of(paths)
+    else:
+        mapped = PathMap.load(settings.plex.path_map) if settings.plex.path_map else None
+    data = DataFolder(settings.plex.data)
+    if not data.path.is_dir():
+        raise Permanent("Plex's data folder is not there", str(data.path), "Apply the role 'plex' first")
+    return inject(
+        source(settings, told),
+        data,
+        integrity=installation.sqlite(settings).integrity_check,
+        owner=owner_of(data.path),
+        journal=context.journal,
+        paths=mapped,
+        plex_version=str(told.get("plex_version", "")),
+        reserve=settings.runtime.free_space,
+    ).to_dict()
