@@ -130,6 +130,8 @@ def test_a_token_is_got_on_the_controller(run_module: Module, tmp_path: Path) ->
     assert run_module("plex_claim", options)["token"] == "claim-abcdef123456"
     (tmp_path / "claim").unlink()
     assert run_module("plex_claim", options)["failed"]
+    given = run_module("plex_claim", {"state": "token", "claim_token": "claim-abcdef123456"})
+    assert given["token"] == "claim-abcdef123456"
 
 
 def test_a_scan_is_predicted_started_attached_to_and_read(run_module: Module, plex: PlexWorld) -> None:
