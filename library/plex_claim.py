@@ -121,8 +121,8 @@ def main():
         if options["state"] == "token":
             if module.check_mode:
                 module.exit_json(changed=False, predicted=True)
-            # Ansible would mask the token in its own result, since it was an option too. The task has no_log, as
-            # the documentation says.
+            # Ansible would mask the token in its own result, since it was an option too. The task has
+            # no_log, as the documentation says.
             module.no_log_values.discard(options["claim_token"])
             module.exit_json(changed=False, token=claims.wait_for_token(source, at_most=options["timeout"]))
         server = servers.connect(
