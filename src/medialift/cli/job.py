@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
-from threading import Event
-from typing import Annotated
+from threading import Event, Thread
+from typing import Annotated, Any
 
 import typer
 
@@ -18,7 +20,11 @@ from medialift.foundation.units import format_duration, parse_duration
 app = typer.Typer(no_args_is_help=True, help="Long work on this host, that outlives whoever started it.")
 
 # What each kind of job runs; imported only when it does.
-REGISTRY = {"plex-run": "medialift.plex.run:run_job"}
+REGISTRY = {
+    "plex-export": "medialift.plex.export_job:run_job",
+    "plex-import": "medialift.plex.restore.job:run_job",
+    "plex-run": "medialift.plex.run:run_job",
+}
 
 Name = Annotated[str, typer.Argument(help="Name of the job, or its folder.")]
 
@@ -90,6 +96,32 @@ def follow(
     with run.face.telling() as tell:
         ended = jobs.follow(_folder(run, name), at_most=seconds, tell=tell, stop=stop)
     conclude(run, ended)
+
+
+def here(run: session.Session, name: str, kind: str, arguments: Mapping[str, Any]) -> jobs.Status:
+    """Run a job to its end in this process, telling what its journal says; how it ended."""
+    folder = run.settings.jobs.folder / name
+    jobs.submit(folder, kind, arguments)
+    jobs.request(folder)
+    ended = Event()
+    with run.face.telling() as tell, run.config_for_jobs():
+        teller = Thread(
+            target=lambda: jobs.follow(folder, at_most=float("inf"), every=0.5, tell=tell, stop=ended)
+        )
+        teller.start()
+        try:
+            jobs.execute(folder, REGISTRY)
+        finally:
+            # It leaves by itself when the job has ended, having told every line.
+            if not jobs.state(folder).ended:
+                ended.set()
+            teller.join()
+    return jobs.state(folder)
+
+
+def stamped(name: str) -> str:
+    """A job's name with the time of day in it, for jobs that are new each time."""
+    return f"{name}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _folder(run: session.Session, name: str) -> Path:

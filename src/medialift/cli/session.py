@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
@@ -41,6 +42,20 @@ class Session:
             loaded = settings.load(self._config)
         _log_to_stderr(loaded.settings)
         return loaded
+
+    @contextmanager
+    def config_for_jobs(self) -> Iterator[None]:
+        """A job reads the settings by itself: inside this block it reads the file that --config named."""
+        before = os.environ.get(settings.FILE_VARIABLE)
+        if self._config is not None:
+            os.environ[settings.FILE_VARIABLE] = str(self._config)
+        try:
+            yield
+        finally:
+            if self._config is not None:
+                os.environ.pop(settings.FILE_VARIABLE)
+                if before is not None:
+                    os.environ[settings.FILE_VARIABLE] = before
 
     @property
     def settings(self) -> settings.Settings:

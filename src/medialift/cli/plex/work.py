@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+import os
 from pathlib import Path
-from threading import Event, Thread
 from typing import Annotated, Any
 
 import typer
@@ -14,17 +13,19 @@ import yaml
 import medialift.plex.report as reports
 from medialift.cli import job, session
 from medialift.cli.session import BadInput, Session, user_input
-from medialift.foundation import jobs
-from medialift.foundation.process import run as run_program
 from medialift.mounts.check import RCLONE
 from medialift.plex import installation
 from medialift.plex.preferences import HOME, LOCKDOWN
 from medialift.plex.run import KIND, Request
+from medialift.plex.work import Job
 
 Sections = Annotated[list[str] | None, typer.Option("--section", help="Name of a section; repeatable.")]
 Roots = Annotated[
     list[str] | None,
     typer.Option("--root", help="CONTAINER_PATH=HOST_PATH of a mount; repeatable."),
+]
+Arguments = Annotated[
+    Path | None, typer.Option(help="JSON or YAML file with arguments of the run, such as its time limits.")
 ]
 Photo = Annotated[bool, typer.Option(help="Photo sections too.")]
 AnyFilesystem = Annotated[bool, typer.Option(help="The media may lie in plain folders.")]
@@ -37,18 +38,21 @@ def scan(
     photo: Photo = False,
     analyze: Annotated[bool, typer.Option(help="Analyse the media after the scan.")] = False,
     any_filesystem: AnyFilesystem = False,
+    arguments: Arguments = None,
 ) -> None:
     """Scan sections of this host's Plex, each after its mount was proved to read, and compare.
 
     Of the server's settings only autoEmptyTrash is touched: it is switched off.
     """
     run = session.of(context)
-    arguments = _here(run, section, root, photo, any_filesystem) | {
+    wanted = _wanted(run, arguments, section, root, photo, any_filesystem) | {
         "analyze": analyze,
         "sonic": False,
         "settings": dict.fromkeys(set(LOCKDOWN) - set(HOME)),
     }
-    _in_this_process(run, f"scan-{datetime.now(UTC):%Y%m%dT%H%M%SZ}", arguments)
+    with user_input():
+        Request.of(wanted)
+    job.conclude(run, job.here(run, job.stamped("scan"), KIND, wanted))
 
 
 def run(
@@ -56,29 +60,31 @@ def run(
     name: Annotated[
         str, typer.Option(help="Name of the job; the same name finds the same run again.")
     ] = "plex-run",
-    arguments: Annotated[
-        Path | None, typer.Option(help="JSON or YAML file with the arguments of the run; options below win.")
-    ] = None,
+    arguments: Arguments = None,
     section: Sections = None,
     root: Roots = None,
     photo: Photo = False,
     any_filesystem: AnyFilesystem = False,
+    claim_file: Annotated[
+        Path | None, typer.Option(help="A file that holds the claim token, or will soon.")
+    ] = None,
     here: Annotated[bool, typer.Option(help="Run in this process instead of a systemd unit.")] = False,
     detach: Annotated[bool, typer.Option(help="Start it and leave.")] = False,
 ) -> None:
     """The whole run on an instance: claim, lock down, scan, analyse, sonic-analyse, compare.
 
-    It runs as a systemd unit: Ctrl-C leaves, the run goes on, the same command attaches to it again.
+    It runs as a systemd unit: Ctrl-C leaves, the run goes on, the same command attaches to it again. A claim
+    token may come from --claim-file, MEDIALIFT_CLAIM_TOKEN, or with an account's MEDIALIFT_ACCOUNT_TOKEN.
     """
     this = session.of(context)
-    given = _here(this, section, root, photo, any_filesystem)
-    wanted = {**given, **_read(arguments)} if arguments else given
-    wanted |= {"sections": section} if section else {}
+    wanted = _wanted(this, arguments, section, root, photo, any_filesystem)
+    wanted |= {"claim": {"file": str(claim_file)}} if claim_file and here else {}
+    with user_input():
+        Request.of(wanted)
     if here:
-        _in_this_process(this, name, wanted)
+        job.conclude(this, job.here(this, name, KIND, wanted))
         return
-    folder = _submit(this, name, wanted)
-    jobs.start(folder, run_program)
+    Job(this.settings.jobs.folder / name).start(wanted, _claim_secrets(claim_file))
     if detach:
         this.face.result({"job": name}, lambda: this.face.line(f"Started: medialift job follow {name}"))
         return
@@ -98,49 +104,36 @@ def report(
     this.face.result(told.to_dict(), lambda: this.face.line(f"{told.outcome}: {page} and {data}"))
 
 
-def _here(
-    this: Session, sections: list[str] | None, roots: list[str] | None, photo: bool, any_filesystem: bool
+def _wanted(
+    this: Session,
+    file: Path | None,
+    sections: list[str] | None,
+    roots: list[str] | None,
+    photo: bool,
+    any_filesystem: bool,
 ) -> dict[str, Any]:
-    """The arguments of a run on this host, as the settings tell of it."""
+    """The arguments of a run on this host: the settings', the file's over them, the options' over both."""
     plex = this.settings.plex
     return {
         "server": {"url": plex.url, "preferences": str(installation.preferences(this.settings))},
         "database": str(installation.database(this.settings)),
         "blobs": str(installation.blobs(this.settings)),
-        "sections": sections or None,
-        "photo": photo,
-        "roots": dict(_pair(item) for item in roots or ()),
         "container": ["docker", "exec", plex.container] if plex.container else [],
-        "mount_type": "" if any_filesystem else RCLONE,
+        "mount_type": RCLONE,
+        **(_read(file) if file else {}),
+        **({"sections": sections} if sections else {}),
+        **({"roots": dict(_pair(item) for item in roots)} if roots else {}),
+        **({"photo": True} if photo else {}),
+        **({"mount_type": ""} if any_filesystem else {}),
     }
 
 
-def _in_this_process(this: Session, name: str, arguments: dict[str, Any]) -> None:
-    """Run a job here, telling what its journal says, and show how it ended."""
-    folder = _submit(this, name, arguments)
-    ended = Event()
-    with this.face.telling() as tell:
-        teller = Thread(
-            target=lambda: jobs.follow(folder, at_most=float("inf"), every=0.5, tell=tell, stop=ended)
-        )
-        jobs.request(folder)
-        teller.start()
-        try:
-            jobs.execute(folder, job.REGISTRY)
-        finally:
-            # It leaves by itself when the job has ended, having told every line.
-            if not jobs.state(folder).ended:
-                ended.set()
-            teller.join()
-    job.conclude(this, jobs.state(folder))
-
-
-def _submit(this: Session, name: str, arguments: dict[str, Any]) -> Path:
-    with user_input():
-        Request.of(arguments)
-    folder = this.settings.jobs.folder / name
-    jobs.submit(folder, KIND, arguments)
-    return folder
+def _claim_secrets(file: Path | None) -> dict[str, str]:
+    return {
+        "claim_token": os.environ.get("MEDIALIFT_CLAIM_TOKEN", ""),
+        "claim_file": str(file or ""),
+        "account_token": os.environ.get("MEDIALIFT_ACCOUNT_TOKEN", ""),
+    }
 
 
 def _read(file: Path) -> dict[str, Any]:
