@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -40,7 +41,8 @@ FORBIDDEN_NAMES = frozenset(
         "updates",
     }
 )
-FORBIDDEN_ENDS = (".pid", ".p12", ".pem", ".key", ".crt", "-wal", "-shm", "-journal", ".db", ".part")
+# Certificates and keys, and every database with its logs and dated copies: the two that travel are named.
+_FORBIDDEN_FILE = re.compile(r"(\.pid|\.p12|\.pem|\.key|\.crt|\.part|\.db(-.*)?|-wal|-shm|-journal)$")
 
 _PREVIEW = ".bif"
 
@@ -133,7 +135,7 @@ def forbidden(name: str) -> bool:
     if name in (LIBRARY_NAME, BLOBS_NAME):
         return False
     parts = name.lower().split("/")
-    return any(part in FORBIDDEN_NAMES for part in parts) or parts[-1].endswith(FORBIDDEN_ENDS)
+    return any(part in FORBIDDEN_NAMES for part in parts) or _FORBIDDEN_FILE.search(parts[-1]) is not None
 
 
 def _files(folder: str, name: str, inside: str, previews: bool) -> Iterator[Member]:
@@ -146,7 +148,7 @@ def _files(folder: str, name: str, inside: str, previews: bool) -> Iterator[Memb
         return  # gone since its parent was listed
     for entry in entries:
         lower = entry.name.lower()
-        if lower in FORBIDDEN_NAMES or lower.endswith(FORBIDDEN_ENDS):
+        if lower in FORBIDDEN_NAMES or _FORBIDDEN_FILE.search(lower):
             continue
         path, below = entry.path, f"{name}/{entry.name}"
         if entry.is_symlink():

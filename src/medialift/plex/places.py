@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -16,6 +17,14 @@ from medialift.errors import Permanent
 from medialift.foundation import atomic
 
 _PART = ".part"
+
+
+@dataclass(frozen=True)
+class Unfinished:
+    """A name of which only a part is there. `abandoned`: its writer is dead; a store cannot tell."""
+
+    name: str
+    abandoned: bool
 
 
 class Pending(Protocol):
@@ -65,8 +74,8 @@ class Place(Protocol):
     def put(self, name: str, content: bytes) -> None: ...
     def delete(self, name: str) -> None: ...
     def create(self, name: str) -> Pending: ...
-    def unfinished(self, prefix: str) -> list[str]:
-        """Names below `prefix` of which a killed writer left a part."""
+    def unfinished(self, prefix: str) -> list[Unfinished]:
+        """What is being written below `prefix`, or was when its writer was killed."""
         ...
 
     def discard_unfinished(self, name: str) -> None: ...
@@ -136,9 +145,9 @@ class StorePlace:
     def create(self, name: str) -> Pending:
         return _PendingObject(self, name, objects.Upload(self.store, self.bucket, self._key(name)))
 
-    def unfinished(self, prefix: str) -> list[str]:
+    def unfinished(self, prefix: str) -> list[Unfinished]:
         found = objects.unfinished_uploads(self.store, self.bucket, self._key(prefix))
-        return [self._name(upload.key) for upload in found]
+        return [Unfinished(self._name(upload.key), abandoned=False) for upload in found]
 
     def discard_unfinished(self, name: str) -> None:
         for upload in objects.unfinished_uploads(self.store, self.bucket, self._key(name)):
@@ -236,10 +245,10 @@ class FolderPlace:
     def create(self, name: str) -> Pending:
         return _PendingFile(self.path / name)
 
-    def unfinished(self, prefix: str) -> list[str]:
+    def unfinished(self, prefix: str) -> list[Unfinished]:
         folder, _, start = prefix.rpartition("/")
         return [
-            f"{folder}/{path.name[1:].removesuffix(_PART)}"
+            Unfinished(f"{folder}/{path.name[1:].removesuffix(_PART)}", abandoned=_is_unlocked(path))
             for path in sorted((self.path / folder).glob(f".{start}*{_PART}"))
         ]
 
@@ -255,6 +264,8 @@ class _PendingFile:
             path.parent.mkdir(parents=True, exist_ok=True)
             # Archives hold what people watched: for the owner only.
             self._file = os.fdopen(os.open(self._part, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600), "wb")
+        # Held until it is published: shows later exports whether the writer still lives.
+        fcntl.flock(self._file, fcntl.LOCK_EX)
 
     def write(self, data: bytes) -> int:
         with _as_permanent(self._path):
@@ -264,7 +275,6 @@ class _PendingFile:
         with _as_permanent(self._path):
             self._file.flush()
             os.fsync(self._file.fileno())
-            self._file.close()
 
     def read_back(self) -> BinaryIO:
         return self._part.open("rb")
@@ -273,6 +283,7 @@ class _PendingFile:
         self._part.rename(self._path)
         atomic.sync_folder(self._path.parent)
         self._part = self._path
+        self._file.close()
 
     def discard(self) -> None:
         with suppress(OSError):  # closing flushes, which fails again on a full disk
@@ -282,6 +293,15 @@ class _PendingFile:
 
 def _part(path: Path) -> Path:
     return path.with_name(f".{path.name}{_PART}")
+
+
+def _is_unlocked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, FileNotFoundError):
+        return False
+    return True
 
 
 @contextmanager
