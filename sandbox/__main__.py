@@ -7,8 +7,8 @@ import sys
 
 from medialift.errors import MedialiftError
 
-from . import engine, home, images, network, registry, services, world
-from .settings import Settings
+from . import home, world
+from .settings import DEMO_FILES, MEDIA_BUCKET, Settings
 
 
 def main() -> int:
@@ -23,6 +23,10 @@ def main() -> int:
     commands.add_parser("reset", help="an empty store, no instance, a new home server")
     commands.add_parser("status", help="show what there is")
     commands.add_parser("images", help="build and push the images that are missing or changed")
+    media = commands.add_parser("media", help="have exactly so many real media files in the store")
+    media.add_argument("--files", type=int, default=DEMO_FILES)
+    media.add_argument("--seed", type=int, default=1)
+    media.add_argument("--bucket", default=MEDIA_BUCKET)
     house = commands.add_parser("home", help="the home server")
     house.add_argument("action", choices=("start", "reset"))
     options = parser.parse_args()
@@ -53,11 +57,9 @@ def _do(options: argparse.Namespace, settings: Settings) -> None:
                 for line in lines:
                     print(f"  {line}")
         case "images":
-            engine.start(settings)
-            network.ensure(settings)
-            for service in registry.services(settings):
-                services.start(service, settings)
-            images.build(settings, print)
+            world.build_images(settings)
+        case "media":
+            world.media(options.files, seed=options.seed, bucket=options.bucket)
         case "home":
             (home.reset if options.action == "reset" else home.start)(settings)
 

@@ -99,6 +99,9 @@ def build(settings: Settings, say: Say) -> None:
     Raises:
         Permanent: debootstrap or Docker failed; what they printed last is in the message.
     """
+    work = settings.state / "build"
+    shutil.rmtree(work, ignore_errors=True)  # what a killed build left
+    work.mkdir(parents=True)
     authorities = local_authorities()
     images = table(settings)
     digests = {ROOTFS: _rootfs_digest()}
@@ -131,7 +134,7 @@ def _build_one(
     if _inputs(image.name) != digest:
         began = time.monotonic()
         labels = {INPUTS: digest} | ({LABEL: image.stands_for} if image.stands_for else {})
-        with tempfile.TemporaryDirectory(prefix="medialift-build-") as folder:
+        with tempfile.TemporaryDirectory(dir=settings.state / "build") as folder:
             _write_context(image, Path(folder), authorities, settings.root)
             docker(
                 *("build", "--quiet", "--tag", image.name, "--file", f"{folder}/Containerfile"),
@@ -177,7 +180,7 @@ def _rootfs(settings: Settings, digest: str, say: Say, *, needed: bool) -> None:
     began = time.monotonic()
     packages = settings.state / "debootstrap"
     packages.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="medialift-rootfs-") as folder:
+    with tempfile.TemporaryDirectory(dir=settings.state / "build") as folder:
         made = subprocess.Popen(
             [
                 "unshare",

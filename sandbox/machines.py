@@ -86,7 +86,7 @@ class Machine:
             *("--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN", "--cap-add", "SYS_PTRACE"),
             *("--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined"),
             *("--device", "/dev/fuse", "--cgroupns", "host"),
-            *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp"),
+            *("--tmpfs", "/run", "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec"),
             *("--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw"),
             # An anonymous volume dies with the container; a named one survives `docker rm --volumes`.
             *("--volume", "/var/lib/docker"),

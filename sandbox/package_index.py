@@ -11,7 +11,6 @@ import html
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +18,7 @@ from pathlib import Path
 from medialift.errors import Permanent
 
 from .services import Service, answers
-from .settings import PACKAGE_INDEX_PORT, Settings
+from .settings import PACKAGE_INDEX_PORT, PYTHON, Settings
 
 LOCKS = ("requirements/runtime.txt", "requirements/index.txt")
 
@@ -34,7 +33,7 @@ def service(settings: Settings) -> Service:
     return Service(
         name="package-index",
         argv=(
-            *(sys.executable, "-m", "http.server", str(PACKAGE_INDEX_PORT), "--bind", settings.gateway),
+            *(PYTHON, "-m", "http.server", str(PACKAGE_INDEX_PORT), "--bind", settings.gateway),
             *("--directory", str(folder(settings))),
         ),
         healthy=answers(settings.package_index_url),
@@ -69,7 +68,7 @@ def _download(lock: Path, into: Path) -> None:
     done = subprocess.run(
         [
             *(
-                sys.executable,
+                PYTHON,
                 "-m",
                 "pip",
                 "download",

@@ -82,7 +82,9 @@ def start(service: Service, settings: Settings) -> bool:
         Permanent: it ended or was not healthy in time; the end of its log is in the message.
     """
     running = _processes(service.name)
-    if len(running) == 1 and running[0].fingerprint == service.fingerprint and service.healthy():
+    as_wanted = [process.fingerprint for process in running] == [service.fingerprint]
+    # A busy machine answers late, and to replace a store loses what is in it: no hurry.
+    if as_wanted and wait_until(service.healthy, at_most=10, every=0.2):
         return False
     stop(service.name)
     if service.healthy():

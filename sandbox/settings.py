@@ -7,6 +7,7 @@ with a network that exists): the sandbox is one fixed small world, and a machine
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from ipaddress import IPv4Network
@@ -15,6 +16,8 @@ from pathlib import Path
 from medialift.errors import Permanent
 
 ROOT = Path(__file__).resolve().parent.parent
+PYTHON = str(Path(sys.prefix) / "bin" / "python")
+"""What services run in: one name for it, whether a command or pytest (`python3`) starts them."""
 
 NETWORK = "medialift"
 SUBNET = IPv4Network("172.30.77.0/24")
@@ -34,6 +37,8 @@ SECRET_KEY = "sandbox-secret-key-01"
 REGION = "fr-par"
 MEDIA_BUCKET = "media"
 ARCHIVE_BUCKET = "medialift"
+DEMO_FILES = 60
+"""Media files that a demo makes unless told otherwise."""
 
 HOME_NAME = "medialift-home"
 HOME_HOST = 10

@@ -25,7 +25,8 @@ def refusal(
         headers: by lower-case name.
     """
     path, _, query = target.partition("?")
-    pairs = [tuple(map(unquote, part.partition("=")[::2])) for part in query.split("&") if part]
+    halves = [part.partition("=") for part in query.split("&") if part]
+    pairs = [(unquote(name), unquote(value)) for name, _, value in halves]
     asked = dict(pairs)
     if "X-Amz-Signature" in asked:
         credential = asked.get("X-Amz-Credential", "")

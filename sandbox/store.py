@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Iterator
 from typing import Any
 
 import boto3
 import httpx
 from botocore.config import Config
 
+from medialift.errors import Permanent
+
+from .media import Bucket, Made, make, plan
 from .services import Service, answers
 from .settings import (
     ACCESS_KEY,
     ARCHIVE_BUCKET,
     MEDIA_BUCKET,
+    PYTHON,
     REGION,
     SECRET_KEY,
     STORE_BACKEND_PORT,
@@ -30,8 +34,9 @@ def services(settings: Settings) -> tuple[Service, ...]:
     here = settings.root / "sandbox"
     moto = Service(
         name="store",
-        argv=(sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(STORE_BACKEND_PORT)),
-        healthy=answers(f"{_BACKEND}/moto-api/data.json"),
+        argv=(PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(STORE_BACKEND_PORT)),
+        # Not data.json: that page lists every object, and takes long when there are many.
+        healthy=answers(f"{_BACKEND}/moto-api/config"),
         # boto settings of the person who runs this are no business of the server.
         without=("AWS_",),
     )
@@ -39,7 +44,7 @@ def services(settings: Settings) -> tuple[Service, ...]:
         name="store-proxy",
         argv=(
             *(
-                sys.executable,
+                PYTHON,
                 "-m",
                 "sandbox.faultproxy",
                 "--listen",
@@ -91,3 +96,41 @@ def empty() -> None:
     """Forget every object, and have the two empty buckets."""
     httpx.post(f"{_BACKEND}/moto-api/reset", timeout=30, trust_env=False).raise_for_status()
     make_buckets()
+
+
+def fill(files: int, seed: int, bucket: str) -> Made:
+    """Have exactly the library of this seed with so many media files in the bucket; returns what was added.
+
+    What is there already is left alone: written again it would have a new time, and look changed to Plex.
+
+    Raises:
+        Permanent: there is no such bucket.
+    """
+    store = client()
+    there = _keys(store, bucket)
+    wanted = {file.key for file in plan(files, seed)}
+    for batch in _batches(sorted(there - wanted), 1000):
+        store.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": key} for key in batch]})
+    incomplete = (
+        number
+        for number in range(files)
+        if any(file.key not in there for file in plan(number + 1, seed, number))
+    )
+    start = next(incomplete, files)
+    if start == files:
+        return Made(files=0, companions=0, bytes=0, seconds=0.0)
+    into = Bucket(bucket, f"http://127.0.0.1:{STORE_PORT}", ACCESS_KEY, SECRET_KEY, REGION)
+    return make(into, files=files, seed=seed, start=start)
+
+
+def _keys(store: Any, bucket: str) -> set[str]:
+    pages = store.get_paginator("list_objects_v2").paginate(Bucket=bucket)
+    try:
+        return {entry["Key"] for page in pages for entry in page.get("Contents", ())}
+    except store.exceptions.NoSuchBucket as fault:
+        raise Permanent("The store has no such bucket", bucket, "Run python -m sandbox up") from fault
+
+
+def _batches(keys: list[str], size: int) -> Iterator[list[str]]:
+    for at in range(0, len(keys), size):
+        yield keys[at : at + size]

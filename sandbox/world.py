@@ -9,7 +9,6 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from .docker import docker
 from .faults import Faults
 from .machines import remove
 from .services import Service, answers
-from .settings import LABEL, PLEX_TV_PORT, SCALEWAY_PORT, Settings
+from .settings import LABEL, MEDIA_BUCKET, PLEX_TV_PORT, PYTHON, SCALEWAY_PORT, Settings
 
 Say = Callable[[str], None]
 
@@ -36,10 +35,7 @@ def up(settings: Settings | None = None, say: Say = _print, *, with_home: bool =
     """
     settings = settings or Settings.load()
     with _alone(settings):
-        if engine.start(settings):
-            say("the Docker engine was started")
-        network.ensure(settings)
-        _start(registry.services(settings), settings, say)
+        _engine_and_registry(settings, say)
         # The index waits for the network, the images for the processor.
         with ThreadPoolExecutor(max_workers=1) as pool:
             packages = pool.submit(package_index.build, settings, say)
@@ -49,6 +45,14 @@ def up(settings: Settings | None = None, say: Say = _print, *, with_home: bool =
         store.make_buckets()
         if with_home:
             home.start(settings)
+
+
+def build_images(settings: Settings | None = None, say: Say = _print) -> None:
+    """Have the images, those behind production names in the registry too; start no more than that needs."""
+    settings = settings or Settings.load()
+    with _alone(settings):
+        _engine_and_registry(settings, say)
+        images.build(settings, say)
 
 
 def down(settings: Settings | None = None, say: Say = _print) -> None:
@@ -118,6 +122,19 @@ def status(settings: Settings | None = None) -> dict[str, list[str]]:
     }
 
 
+def media(files: int, say: Say = _print, *, seed: int = 1, bucket: str = MEDIA_BUCKET) -> None:
+    """Have exactly so many real media files in the store; the same seed with more of them is a superset."""
+    made = store.fill(files, seed, bucket)
+    say(f"{made.files} media files and {made.companions} companions added ({made.seconds:.0f} s)")
+
+
+def _engine_and_registry(settings: Settings, say: Say) -> None:
+    if engine.start(settings):
+        say("the Docker engine was started")
+    network.ensure(settings)
+    _start(registry.services(settings), settings, say)
+
+
 def _down(settings: Settings, say: Say) -> None:
     for name in services.running():
         services.stop(name)
@@ -154,7 +171,7 @@ def _cloud_services(settings: Settings) -> tuple[Service, ...]:
             name=name,
             argv=(
                 *(
-                    sys.executable,
+                    PYTHON,
                     "-m",
                     f"sandbox.{module}",
                     "--host",
