@@ -41,6 +41,7 @@ class Service:
         environment: added to the environment.
         without: variables whose names start so are kept from it.
         patience: seconds it may take to become healthy.
+        grace: seconds that a running one may take to answer before it counts as hung, and then to end.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Service:
     environment: Mapping[str, str] = field(default_factory=dict)
     without: tuple[str, ...] = ()
     patience: float = 30
+    grace: float = 10
 
     @property
     def fingerprint(self) -> str:
@@ -84,9 +86,9 @@ def start(service: Service, settings: Settings) -> bool:
     running = _processes(service.name)
     as_wanted = [process.fingerprint for process in running] == [service.fingerprint]
     # A busy machine answers late, and to replace a store loses what is in it: no hurry.
-    if as_wanted and wait_until(service.healthy, at_most=10, every=0.2):
+    if as_wanted and wait_until(service.healthy, at_most=service.grace, every=0.2):
         return False
-    stop(service.name)
+    stop(service.name, service.grace)
     if service.healthy():
         raise Permanent(
             "Something that is not the sandbox's answers in the place of this service",
