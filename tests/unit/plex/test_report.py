@@ -168,6 +168,12 @@ def test_the_money_is_split_over_the_phases_without_losing_a_cent(inputs):
     assert money.slices[-1].top_right > money.budget
 
 
+def test_an_instance_whose_start_is_not_told_began_with_its_provisioning(inputs):
+    instance = {name: value for name, value in BURST["instance"].items() if name != "started"}
+    money = charts.money(build(inputs({**BURST, "instance": instance})))
+    assert [piece.name for piece in money.dearest] == ["scan Movies", "provision"]
+
+
 def test_nothing_spent_and_nothing_read_have_no_picture(inputs):
     report = build(inputs({"phases": BURST["phases"]}))
     assert charts.money(report) is None

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from medialift.errors import Permanent
 from medialift.foundation import journal
-from medialift.plex.report.model import PhaseLine, ReadLine, Report, ReportInputs
+from medialift.plex.report.model import InstanceLine, PhaseLine, ReadLine, Report, ReportInputs
 
 _LISTS = ("phases", "mount_reads", "journals")
 
@@ -73,11 +73,19 @@ def build(inputs: ReportInputs) -> Report:
         error=inputs.error,
         phases=tuple(phases),
         sections=inputs.sections,
-        instance=inputs.instance,
+        instance=_with_start(inputs.instance, phases),
         archive=inputs.archive,
         imported=inputs.imported,
         reads=tuple(sorted(reads, key=lambda read: read.at)),
     )
+
+
+def _with_start(instance: InstanceLine | None, phases: Sequence[PhaseLine]) -> InstanceLine | None:
+    """The instance with its first second, which is that of the phase that provisions it unless it is told."""
+    if instance is None or instance.started is not None:
+        return instance
+    begun = [phase.started for phase in phases if phase.name == "provision" and phase.started is not None]
+    return instance.model_copy(update={"started": min(begun)}) if begun else instance
 
 
 def _read(file: Path) -> dict[str, Any]:
