@@ -30,6 +30,9 @@ from medialift.settings import Settings
 
 KIND = "plex-export"
 
+# The version is asked of the server when the export runs.
+_LATER = "told by the server"
+
 
 class ExportOptions(BaseModel):
     """The arguments of an export.
@@ -105,7 +108,19 @@ class HostExport:
 
     def forecast(self) -> dict[str, Any]:
         """{archives, files, content_bytes} of what an export would make; nothing is touched."""
-        return forecast(self.data, self.places, self._request(version="unknown until then")).to_dict()
+        return forecast(self.data, self.places, self._request(version=_LATER)).to_dict()
+
+    def check(self) -> None:
+        """Find what is wrong with the request before a job is made of it.
+
+        Raises:
+            Permanent: there is no library, an option contradicts another, or a destination refuses.
+            Transient: a destination cannot be reached.
+        """
+        self.data.checked()
+        self._request(version=_LATER)
+        for place in self.places:
+            place.check()
 
     def run(self, context: jobs.Context, *, server: PlexServer | None = None) -> Exported:
         """Export, with the means of this host."""

@@ -61,7 +61,7 @@ class ExportWork:
         there = host.already_there()
         if there is not None:
             return None, {"changed": False, **described(host, there)}
-        host.data.checked()
+        host.check()
         folder = self._job(options)
         if self.supervisor == SYSTEMD:
             jobs.start(folder, self.runner)
