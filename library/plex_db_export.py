@@ -9,9 +9,9 @@ short_description: Export a Plex library as a verified archive
 description:
   - Exports the databases, metadata and media bundles of the Plex on this host as one archive (tar, zstd), to
     the object store, to folders, or to both at once.
-  - Only the databases are copied on the host. Everything is hashed and read back from where it went. The file
-    that describes the archive is written beside it only when it was found good. A failed export leaves nothing
-    that looks like an archive.
+  - Only the databases are copied on the host. Everything is hashed and read back from where it went. The
+    file that describes the archive is written beside it only when it was found good. A failed export leaves
+    nothing that looks like an archive.
   - Never exports what makes a server that server (Preferences.xml, tokens, certificates).
   - The export is a job of the host (C(medialift-job@NAME)), so it survives a lost connection. A second call
     with the same options attaches to one that still runs.
