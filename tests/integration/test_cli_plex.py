@@ -135,10 +135,10 @@ def test_an_export_that_is_only_looked_at_writes_nothing(home):
     assert home.json("store", "list") == []
 
 
-def test_an_import_of_nothing_says_that_there_is_no_archive_yet(home):
+def test_an_import_of_nothing_says_that_there_is_no_archive(home):
     wait_ready(home)
-    assert "no archive to import yet" in home("plex", "import", "--dry-run", code=1).stderr
-    assert "no archive to import yet" in home("plex", "import", code=1).stdout
+    assert "no usable burst archive" in home("plex", "import", "--dry-run", code=1).stderr
+    assert "no usable burst archive" in home("plex", "import", code=1).stdout
 
 
 def test_a_rollback_without_an_import_changes_nothing(home):
