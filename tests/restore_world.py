@@ -17,7 +17,7 @@ from medialift.errors import Transient
 from medialift.foundation import archive
 from medialift.foundation.journal import Journal
 from medialift.plex import database, remap
-from medialift.plex.restore import DataFolder, Home, LocalArchive, Options
+from medialift.plex.restore import ArchiveSource, DataFolder, Home, Options
 from medialift.plex.server import Identity, PartFile, Preference
 from sandbox.plex.builder import LibraryBuilder
 from sandbox.plex.schema import NEW_VERSION, connect_as_plex
@@ -175,7 +175,7 @@ class World:
         extra: Mapping[str, bytes] | None = None,
         bundles: bool = True,
         **manifest: Any,
-    ) -> LocalArchive:
+    ) -> ArchiveSource:
         """An archive of what a burst makes of home's library: two more films, one more poster.
 
         Args:
@@ -223,7 +223,7 @@ class World:
         return snapshot(self.home.data)
 
 
-def pack(tree: Path, target: Path, manifest: Mapping[str, Any], **sidecar: Any) -> LocalArchive:
+def pack(tree: Path, target: Path, manifest: Mapping[str, Any], **sidecar: Any) -> ArchiveSource:
     """Write an archive and its sidecar."""
     members = [
         archive.Member(path.relative_to(tree).as_posix(), path)
@@ -245,12 +245,16 @@ def pack(tree: Path, target: Path, manifest: Mapping[str, Any], **sidecar: Any) 
         **sidecar,
     }
     target.with_name(target.name + ".json").write_text(json.dumps(described))
-    return LocalArchive(target)
+    return ArchiveSource.at(target)
 
 
-def describe(source: LocalArchive, **changes: Any) -> None:
+def path_of(source: ArchiveSource) -> Path:
+    return Path(source.name)
+
+
+def describe(source: ArchiveSource, **changes: Any) -> None:
     """Change the sidecar of an archive."""
-    path = source.path.with_name(source.path.name + ".json")
+    path = path_of(source).with_name(path_of(source).name + ".json")
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 

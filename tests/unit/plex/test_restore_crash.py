@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from medialift.plex.restore import LocalArchive, history, import_library, moves, recover, rollback
+from medialift.plex.restore import ArchiveSource, history, import_library, moves, recover, rollback
 from sandbox.plex.schema import create_library
 from tests.restore_world import OPTIONS, World, tree
 
@@ -38,8 +38,8 @@ def world(pristine: Path, tmp_path: Path) -> World:
     return World.attach(tmp_path / "world")
 
 
-def archive_of(world: World) -> LocalArchive:
-    return LocalArchive(world.folder / "burst.tar.zst")
+def archive_of(world: World) -> ArchiveSource:
+    return ArchiveSource.at(world.folder / "burst.tar.zst")
 
 
 def in_a_child(act: Callable[[], Any]) -> int:

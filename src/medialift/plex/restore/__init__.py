@@ -8,11 +8,11 @@ library comes back whole, or the new one is there whole.
 from medialift.plex.restore.history import History, Imported
 from medialift.plex.restore.home import Home, connect
 from medialift.plex.restore.importing import Options, Outcome, Prediction, import_library, predict
-from medialift.plex.restore.inject import Injected, inject
+from medialift.plex.restore.injection import Injected, inject
 from medialift.plex.restore.job import run_job
 from medialift.plex.restore.layout import DataFolder
-from medialift.plex.restore.rollback import Recovered, recover, rollback
-from medialift.plex.restore.source import ArchiveSource, LocalArchive, StoredArchive, find
+from medialift.plex.restore.source import ArchiveSource, find
+from medialift.plex.restore.undoing import Recovered, recover, rollback
 
 __all__ = [
     "ArchiveSource",
@@ -21,12 +21,10 @@ __all__ = [
     "Home",
     "Imported",
     "Injected",
-    "LocalArchive",
     "Options",
     "Outcome",
     "Prediction",
     "Recovered",
-    "StoredArchive",
     "connect",
     "find",
     "import_library",

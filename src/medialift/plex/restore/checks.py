@@ -6,12 +6,13 @@ from collections.abc import Iterable, Sequence
 
 from medialift.errors import Permanent, Unsafe
 from medialift.plex.database import SectionFacts, WatchState
-from medialift.plex.restore.described import Manifest, SectionClaim, Sidecar
+from medialift.plex.manifest import Sidecar
+from medialift.plex.restore.claims import Claims, SectionClaim
 
 NOTHING_WATCHED = WatchState("", 0, 0)
 
 
-def refuse_unfit(sidecar: Sidecar, manifest: Manifest, home_version: str, home_schema: int) -> None:
+def refuse_unfit(sidecar: Sidecar, claims: Claims, home_version: str, home_schema: int) -> None:
     """Refuse an archive by what it says of itself.
 
     Raises:
@@ -23,19 +24,19 @@ def refuse_unfit(sidecar: Sidecar, manifest: Manifest, home_version: str, home_s
             "; ".join(sidecar.reasons) or "no reason is given",
             "Run the burst again; a quarantined archive is for looking at only",
         )
-    if manifest.kind != "burst":
+    if claims.kind != "burst":
         raise Unsafe(
             "The archive is not the result of a burst",
-            f"its kind is {manifest.kind}",
+            f"its kind is {claims.kind}",
             "Name an archive below …/burst/",
         )
-    if manifest.plex_version != home_version:
+    if claims.plex_version != home_version:
         raise Unsafe(
             "The archive is from another version of Plex",
-            f"{manifest.plex_version}, home has {home_version}",
+            f"{claims.plex_version}, home has {home_version}",
             "Give home's Plex exactly that version, or run the burst with home's",
         )
-    refuse_newer_schema(manifest.schema_version, home_schema)
+    refuse_newer_schema(claims.schema_version, home_schema)
 
 
 def refuse_newer_schema(theirs: int, home_schema: int) -> None:
@@ -70,13 +71,13 @@ def refuse_diverged(reference: WatchState | None, now: WatchState, *, accept_los
     return True
 
 
-def refuse_false_claims(manifest: Manifest, found: Sequence[SectionFacts]) -> None:
+def refuse_false_claims(claims: Claims, found: Sequence[SectionFacts]) -> None:
     """Compare what the manifest counted with what the archive holds.
 
     Raises:
         Unsafe: they differ: the archive is not what was verified when it was written.
     """
-    claimed = {(s.id, s.name, s.type): (s.items, s.leaves, s.deleted) for s in manifest.sections}
+    claimed = {(s.id, s.name, s.type): (s.items, s.leaves, s.deleted) for s in claims.sections}
     held = {(s.id, s.name, s.type): (s.items, s.leaves, s.deleted) for s in found}
     if claimed != held:
         wrong = sorted(str(key[1]) for key in {*claimed, *held} if claimed.get(key, ()) != held.get(key, ()))
@@ -87,7 +88,7 @@ def refuse_false_claims(manifest: Manifest, found: Sequence[SectionFacts]) -> No
         )
 
 
-def refuse_losses(manifest: Manifest, home: Iterable[SectionFacts], new: Sequence[SectionFacts]) -> None:
+def refuse_losses(claims: Claims, home: Iterable[SectionFacts], new: Sequence[SectionFacts]) -> None:
     """Refuse an archive with fewer items in a section than home has now.
 
     Items whose media were looked up in the store and are gone (`believed_deleted`) may be missing.
@@ -96,13 +97,13 @@ def refuse_losses(manifest: Manifest, home: Iterable[SectionFacts], new: Sequenc
         Unsafe: a section, a folder of one, or items of one would be lost.
     """
     problems = []
-    claims = {claim.id: claim for claim in manifest.sections}
+    claimed = {claim.id: claim for claim in claims.sections}
     for old in home:
         after = _same(old, new)
         if after is None:
             problems.append(f"{old.name} is missing")
             continue
-        believed = _believed(claims.get(after.id))
+        believed = _believed(claimed.get(after.id))
         if after.items < old.items - believed:
             problems.append(f"{old.name} would fall from {old.items} to {after.items} items")
         elif after.leaves < old.leaves - believed:

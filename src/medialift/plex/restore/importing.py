@@ -19,12 +19,15 @@ from medialift.plex import database as facts
 from medialift.plex import preferences
 from medialift.plex.database import SectionFacts
 from medialift.plex.guard import prove_trash_off
+from medialift.plex.manifest import Sidecar
 from medialift.plex.restore import checks, history, moves, serving, staging
-from medialift.plex.restore.described import Manifest, Sidecar
+from medialift.plex.restore.claims import Claims
 from medialift.plex.restore.history import Pending
 from medialift.plex.restore.home import Home
 from medialift.plex.restore.layout import FreeSpace, free_space, refuse_small_disk
-from medialift.plex.restore.rollback import (
+from medialift.plex.restore.source import ArchiveSource
+from medialift.plex.restore.staging import Staged
+from medialift.plex.restore.undoing import (
     READY_SECONDS,
     complete,
     exclusively,
@@ -32,14 +35,12 @@ from medialift.plex.restore.rollback import (
     put_back,
     recover_held,
 )
-from medialift.plex.restore.source import ArchiveSource
-from medialift.plex.restore.staging import Staged
+
+PUT_BACK_PHASE = "put the library from before back"
 
 
 class PutBack(Unsafe):
     """An import failed after the exchange, and the library from before serves again."""
-
-    rolled_back = True
 
     @classmethod
     def after(cls, error: BaseException) -> PutBack:
@@ -79,7 +80,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What an import would do now. `sections` compare home with the archive's manifest."""
+    """What an import would do now. `sections` compare home with the archive's claims."""
 
     changed: bool
     reason: str
@@ -153,13 +154,13 @@ def predict(
     sidecar = checks.require_sidecar(source.sidecar(), source.name)
     done = _done_before(home, sidecar, options)
     if done:
-        return Prediction(False, done, sidecar.sha256)
-    manifest, before, loses = _admit(home, sidecar, options, free)
-    after = {claim.name: claim for claim in manifest.sections}
+        return Prediction(False, done, sidecar.archive.sha256)
+    claims, before, loses = _admit(home, sidecar, options, free)
+    after = {claim.name: claim for claim in claims.sections}
     return Prediction(
         True,
         "the archive is good and newer than what home has",
-        sidecar.sha256,
+        sidecar.archive.sha256,
         tuple(
             {
                 "name": one.name,
@@ -217,12 +218,12 @@ def _import(task: _Task) -> Outcome:
         done = _done_before(home, sidecar, options)
         if done:
             phase.skip(done)
-            return Outcome("unchanged", sidecar.sha256, done)
-        manifest, before, _ = _admit(home, sidecar, options, task.free)
+            return Outcome("unchanged", sidecar.archive.sha256, done)
+        claims, before, _ = _admit(home, sidecar, options, task.free)
         # Until a scan has proved the new paths, nothing that Plex cannot read may be deleted.
         preferences.apply(home.server, preferences.HOME)
         prove_trash_off(home.server)
-        phase.end(f"{len(before)} sections at home", archive=task.source.name, sha256=sidecar.sha256)
+        phase.end(f"{len(before)} sections at home", archive=task.source.name, sha256=sidecar.archive.sha256)
     # One archive may be imported, rolled back and imported again: each time has its own folders.
     name = f"{time.strftime('%Y%m%dT%H%M%SZ', time.gmtime(task.clock.now()))}-{secrets.token_hex(3)}"
     folder = home.data.staging(name)
@@ -231,19 +232,19 @@ def _import(task: _Task) -> Outcome:
             staged = staging.unpack(task.source, folder, sidecar=sidecar)
             phase.end(f"{staged.verified.members} files", content_bytes=staged.verified.content_bytes)
         with journal.phase("prove the library") as phase:
-            after, residue, identical = _prove(task, staged, manifest)
+            after, residue, identical = _prove(task, staged, claims)
             phase.end(f"{len(after)} sections", residue=residue, identical=identical)
         with journal.phase("wait until nobody is watching") as phase:
             phase.end(_wait_until_alone(task))
         pending = Pending(
             name=name,
-            archive=sidecar.sha256,
+            archive=sidecar.archive.sha256,
             source=task.source.name,
             step="stopping",
             was_running=home.service.running(),
             into=folder.name,
         )
-        return _exchange(task, pending, staged, manifest, before, after, residue, identical)
+        return _exchange(task, pending, staged, claims, before, after, residue, identical)
     except BaseException:
         if history.read_pending(home.data) is None:
             staging.discard(folder)
@@ -253,40 +254,40 @@ def _import(task: _Task) -> Outcome:
 def _done_before(home: Home, sidecar: Sidecar, options: Options) -> str:
     """Why there is nothing to do; "" when there is."""
     past = history.read_history(home.data)
-    if past.current is not None and past.current.archive == sidecar.sha256:
+    if past.current is not None and past.current.archive == sidecar.archive.sha256:
         return f"this archive was imported on {past.current.at}"
-    if past.was_rolled_back(sidecar.sha256) and not options.again:
+    if past.was_rolled_back(sidecar.archive.sha256) and not options.again:
         return "this archive was imported and rolled back by hand; `again` imports it once more"
     return ""
 
 
 def _admit(
     home: Home, sidecar: Sidecar, options: Options, free: FreeSpace
-) -> tuple[Manifest, list[SectionFacts], bool]:
-    """(manifest, home's sections, whether watch state will be lost), or a refusal."""
+) -> tuple[Claims, list[SectionFacts], bool]:
+    """(claims, home's sections, whether watch state will be lost), or a refusal."""
     home.data.check_home()
-    manifest = Manifest.of(sidecar.manifest)
+    claims = Claims.of(sidecar.manifest)
     schema = facts.schema(home.data.library)
-    checks.refuse_unfit(sidecar, manifest, home.server.identity().version, schema.max_version)
+    checks.refuse_unfit(sidecar, claims, home.server.identity().version, schema.max_version)
     # Unpacked beside the library, which is moved and not copied; the remap's log is at most one database.
-    needed = sidecar.content_bytes + home.data.library.stat().st_size
+    needed = sidecar.archive.content_bytes + home.data.library.stat().st_size
     refuse_small_disk(home.data.path, needed, options.reserve, free)
     loses = checks.refuse_diverged(
-        manifest.reference, facts.watch_state(home.data.library), accept_loss=options.accept_loss
+        claims.reference, facts.watch_state(home.data.library), accept_loss=options.accept_loss
     )
-    return manifest, facts.sections(home.data.library), loses
+    return claims, facts.sections(home.data.library), loses
 
 
-def _prove(task: _Task, staged: Staged, manifest: Manifest) -> tuple[list[SectionFacts], dict[str, Any], int]:
+def _prove(task: _Task, staged: Staged, claims: Claims) -> tuple[list[SectionFacts], dict[str, Any], int]:
     """(sections of the staged library, residue of the remap, identical files dropped), or a refusal."""
     home = task.home
     checks.refuse_newer_schema(
         facts.schema(staged.library).max_version, facts.schema(home.data.library).max_version
     )
-    checks.refuse_false_claims(manifest, facts.sections(staged.library))
-    applied, guids = staging.prove(staged, manifest.path_map.inverse(), home.data.owner(), home.integrity)
+    checks.refuse_false_claims(claims, facts.sections(staged.library))
+    applied, guids = staging.prove(staged, claims.path_map.inverse(), home.data.owner(), home.integrity)
     after = facts.sections(staged.library)
-    checks.refuse_losses(manifest, facts.sections(home.data.library), after)
+    checks.refuse_losses(claims, facts.sections(home.data.library), after)
     identical = moves.drop_identical(staged.folder, home.data)
     return after, {**applied.residue.to_dict(), "guids_left": guids}, identical
 
@@ -312,7 +313,7 @@ def _exchange(
     task: _Task,
     pending: Pending,
     staged: Staged,
-    manifest: Manifest,
+    claims: Claims,
     before: list[SectionFacts],
     after: list[SectionFacts],
     residue: Mapping[str, Any],
@@ -330,9 +331,9 @@ def _exchange(
                 raise Unsafe("Plex was stopped, and its library is still open", ", ".join(still), "End it")
             # People may have watched, and Plex may have scanned, since the first look.
             lost = checks.refuse_diverged(
-                manifest.reference, facts.watch_state(data.library), accept_loss=options.accept_loss
+                claims.reference, facts.watch_state(data.library), accept_loss=options.accept_loss
             )
-            checks.refuse_losses(manifest, facts.sections(data.library), after)
+            checks.refuse_losses(claims, facts.sections(data.library), after)
             steps = moves.plan(staged.folder, data)
             rollback = data.rollback(pending.name)
             rollback.mkdir(mode=0o700)
@@ -348,7 +349,7 @@ def _exchange(
             home.service.start()
             missing = serving.prove_new(
                 home,
-                manifest.plex_version,
+                claims.plex_version,
                 after,
                 samples,
                 at_most=options.ready,
@@ -386,7 +387,7 @@ def data_owner(staged: Staged) -> tuple[int, int]:
 
 def _put_back(task: _Task, pending: Pending, error: BaseException) -> None:
     """Undo the exchange; raises PutBack when anything had been moved."""
-    with task.journal.phase("put the library from before back") as phase:
+    with task.journal.phase(PUT_BACK_PHASE) as phase:
         # A stop that was asked for must not cut short what brings the library back.
         put_back(task.home, pending, ready=task.options.ready, clock=task.clock, stop=Event())
         phase.end("it serves again" if pending.was_running else "Plex was not running before")

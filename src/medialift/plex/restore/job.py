@@ -11,14 +11,18 @@ from medialift.errors import Permanent
 from medialift.foundation.jobs import Context
 from medialift.plex import installation
 from medialift.plex.paths import PathMap
+from medialift.plex.places import StorePlace
 from medialift.plex.restore.home import Home, connect
 from medialift.plex.restore.importing import Options, import_library
-from medialift.plex.restore.inject import inject, owner_of
+from medialift.plex.restore.injection import inject, owner_of
 from medialift.plex.restore.layout import DataFolder
-from medialift.plex.restore.rollback import recover, rollback
 from medialift.plex.restore.source import NEWEST, ArchiveSource, find
+from medialift.plex.restore.undoing import recover, rollback
 from medialift.settings import Settings, load
 
+ARGUMENTS = frozenset(
+    {"state", "archive", "accept_loss", "wait", "ready", "again", "path_map", "plex_version", "config"}
+)
 STATES = ("present", "injected", "rolled_back", "recovered")
 
 
@@ -27,13 +31,11 @@ def run_job(context: Context) -> dict[str, Any]:
 
     Arguments: {state: present | injected | rolled_back | recovered (default present), archive: path, key
     or "newest", accept_loss, wait and ready in seconds, again, path_map: {home: cloud} or its file's path,
-    plex_version}; only those that the state needs.
+    plex_version, config: the settings file}; only those that the state needs.
     """
     told = context.arguments
-    settings = load().settings
-    state = str(told.get("state", "present"))
-    if state not in STATES:
-        raise Permanent("There is no such state of an import", state, f"Choose from: {', '.join(STATES)}")
+    settings = settings_of(told)
+    state = state_of(told)
     if state == "injected":
         return _inject(context, settings)
     home = connect(settings)
@@ -51,6 +53,31 @@ def run_job(context: Context) -> dict[str, Any]:
         stop=context.stop,
     )
     return outcome.to_dict()
+
+
+def settings_of(told: Mapping[str, Any]) -> Settings:
+    """The settings of this host, from the file that the arguments name as `config` or the usual one."""
+    return load(Path(told["config"]) if told.get("config") else None).settings
+
+
+def state_of(told: Mapping[str, Any]) -> str:
+    """What is wanted.
+
+    Raises:
+        Permanent: an argument is unknown, or there is no such state.
+    """
+    unknown = sorted(set(told) - ARGUMENTS)
+    if unknown:
+        # A misspelt argument must be an error: taken silently, it would leave the default in force.
+        raise Permanent(
+            "An option of the import is unknown",
+            ", ".join(unknown),
+            f"Choose from: {', '.join(sorted(ARGUMENTS))}",
+        )
+    state = str(told.get("state", "present"))
+    if state not in STATES:
+        raise Permanent("There is no such state of an import", state, f"Choose from: {', '.join(STATES)}")
+    return state
 
 
 def roll_back(home: Home, context: Context) -> dict[str, Any]:
@@ -73,16 +100,31 @@ def roll_back(home: Home, context: Context) -> dict[str, Any]:
 def source(settings: Settings, told: Mapping[str, Any]) -> ArchiveSource:
     """The archive that the arguments mean, in the store of the settings."""
     here = settings.store
-    store = Store(
-        here.endpoint, here.region, here.access_key.get_secret_value(), here.secret_key.get_secret_value()
-    )
     return find(
         str(told.get("archive") or NEWEST),
-        store=store if here.bucket else None,
+        store=_store(settings) if here.bucket else None,
         bucket=here.bucket,
         prefix=here.prefix,
         library=settings.plex.library,
         kind="reference" if told.get("state") == "injected" else "burst",
+    )
+
+
+def store_place(settings: Settings) -> StorePlace:
+    """The place in the store where this host's archives are.
+
+    Raises:
+        Permanent: no store is configured.
+    """
+    if not settings.store.bucket:
+        raise Permanent("No store is configured", "store.bucket", "Set it, or name a file with its full path")
+    return StorePlace(_store(settings), settings.store.bucket, settings.store.prefix)
+
+
+def _store(settings: Settings) -> Store:
+    here = settings.store
+    return Store(
+        here.endpoint, here.region, here.access_key.get_secret_value(), here.secret_key.get_secret_value()
     )
 
 

@@ -50,7 +50,7 @@ def drop_identical(staging: Path, data: DataFolder) -> int:
     dropped = 0
     for path in _overlay(staging):
         mine, theirs = staging / path, data.path / path
-        if theirs.is_file() and not theirs.is_symlink() and filecmp.cmp(mine, theirs, shallow=False):
+        if theirs.is_file() and filecmp.cmp(mine, theirs, shallow=False):
             mine.unlink()
             dropped += 1
     return dropped
@@ -68,6 +68,7 @@ def plan(staging: Path, data: DataFolder) -> list[Move]:
     # The databases last: until then Plex's own view of the library is the old one.
     for name in (BLOBS, LIBRARY):
         path = f"{DATABASES}/{name}"
+        steps += _missing_folders(path, data, made)  # in a Plex that never ran
         for suffix in (*SIDECARS, ""):
             if os.path.lexists(data.path / (path + suffix)):
                 steps.append(Move("aside", path + suffix))
@@ -186,7 +187,7 @@ def undo(
             with contextlib.suppress(OSError):  # something of Plex's is in it by now: it stays
                 there.rmdir()
         tell(number)
-    sync_folder(data.databases)
+    sync_folder(data.databases if data.databases.is_dir() else data.path)
 
 
 def _rename(source: Path, target: Path) -> None:

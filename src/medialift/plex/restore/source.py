@@ -1,28 +1,37 @@
-"""Where an archive comes from: a file, or an object of the store; its description lies beside it."""
+"""Which archive is meant: a file, an object of the store, or the newest; its description lies beside it."""
 
 from __future__ import annotations
 
-import json
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
-from medialift.cloud import objects
-from medialift.errors import Permanent, Unsafe
-from medialift.plex.restore.described import Sidecar
+from medialift.cloud.objects import Store
+from medialift.errors import Permanent
+from medialift.plex import manifest
+from medialift.plex.manifest import Kind, Sidecar
+from medialift.plex.places import FolderPlace, Place, StorePlace
 
 NEWEST = "newest"
-_ARCHIVES = (".tar.zst", ".tar.gz")
 
 
-class ArchiveSource(Protocol):
-    """An archive that can be read from its beginning, any number of times."""
+@dataclass(frozen=True)
+class ArchiveSource:
+    """An archive in its place; it can be read from its beginning, any number of times."""
+
+    place: Place
+    file: str
+
+    @classmethod
+    def at(cls, path: Path) -> ArchiveSource:
+        """An archive in a file."""
+        return cls(FolderPlace(path.parent), path.name)
 
     @property
     def name(self) -> str:
-        """As a person names it: a path or a key."""
-        ...
+        """As a person names it: a path or the address of an object."""
+        return self.place.locate(self.file)
 
     def size(self) -> int:
         """Bytes.
@@ -30,115 +39,52 @@ class ArchiveSource(Protocol):
         Raises:
             Permanent: there is no such archive.
         """
-        ...
-
-    def open(self) -> AbstractContextManager[BinaryIO]: ...
-
-    def sidecar(self) -> Sidecar | None:
-        """Its description; None when there is none, as with archives of the old kind."""
-        ...
-
-
-@dataclass(frozen=True)
-class LocalArchive:
-    """An archive in a file, `<file>.json` beside it."""
-
-    path: Path
-
-    @property
-    def name(self) -> str:
-        return str(self.path)
-
-    def size(self) -> int:
-        try:
-            return self.path.stat().st_size
-        except OSError as error:
-            raise Permanent("There is no such archive", self.name, "Check the path") from error
+        found = self.place.size(self.file)
+        if found is None:
+            raise Permanent("There is no such archive", self.name, "Check its name")
+        return found
 
     def open(self) -> AbstractContextManager[BinaryIO]:
         self.size()
-        return self.path.open("rb")
+        return cast("AbstractContextManager[BinaryIO]", self.place.open(self.file))
 
     def sidecar(self) -> Sidecar | None:
-        try:
-            text = self.path.with_name(self.path.name + ".json").read_bytes()
-        except FileNotFoundError:
+        """Its description; None when there is none, as with archives of the old kind.
+
+        Raises:
+            Permanent: there is no such archive.
+            Unsafe: the description is malformed, or the archive is not as large as it says.
+        """
+        self.size()
+        if self.place.size(self.file + manifest.SIDECAR_SUFFIX) is None:
             return None
-        return _parsed(text, self.name)
-
-
-@dataclass(frozen=True)
-class StoredArchive:
-    """An archive in the store, `<key>.json` beside it."""
-
-    store: objects.Store
-    bucket: str
-    key: str
-
-    @property
-    def name(self) -> str:
-        return self.key
-
-    def size(self) -> int:
-        found = objects.head(self.store, self.bucket, self.key)
-        if found is None:
-            raise Permanent(
-                "There is no such archive", f"{self.bucket}/{self.key}", "Look at the bucket for its name"
-            )
-        return found.size
-
-    def open(self) -> AbstractContextManager[BinaryIO]:
-        return cast(
-            "AbstractContextManager[BinaryIO]", objects.open_reader(self.store, self.bucket, self.key)
-        )
-
-    def sidecar(self) -> Sidecar | None:
-        key = f"{self.key}.json"
-        if objects.head(self.store, self.bucket, key) is None:
-            return None
-        return _parsed(objects.get_bytes(self.store, self.bucket, key), self.name)
+        return manifest.load(self.place, self.file).sidecar
 
 
 def find(
-    name: str,
-    *,
-    store: objects.Store | None = None,
-    bucket: str = "",
-    prefix: str = "",
-    library: str = "",
-    kind: str = "burst",
+    name: str, *, store: Store | None, bucket: str, prefix: str, library: str, kind: Kind = "burst"
 ) -> ArchiveSource:
     """The archive that a person means.
 
     Args:
-        name: an absolute path, a key of the store, or "newest": the newest of `<prefix>/<kind>/<library>-…`
-            whose description is complete.
+        name: an absolute path; `s3://bucket/key`; a name below the prefix of the store, with or without
+            that prefix; or "newest": the newest that may be used of this kind and library.
 
     Raises:
-        Permanent: there is none, or a store is needed and not configured.
+        Permanent: there is no newest one, or a store is needed and not configured.
     """
     if name.startswith("/"):
-        return LocalArchive(Path(name))
-    if store is None or not bucket:
+        return ArchiveSource.at(Path(name))
+    if store is None or not (bucket or name.startswith("s3://")):
         raise Permanent(
             "The archive is in the store, and no store is configured",
-            name or "no name",
+            name,
             "Set store.bucket and its keys, or name a file with its full path",
         )
-    if name != NEWEST:
-        return StoredArchive(store, bucket, name)
-    start = f"{prefix}/{kind}/{library}-"
-    keys = {found.key for found in objects.list_objects(store, bucket, start)}
-    # The description is written last: an archive without one was never finished. Names end in their time.
-    complete = sorted(key for key in keys if key.endswith(_ARCHIVES) and f"{key}.json" in keys)
-    if not complete:
-        raise Permanent("There is no archive to import yet", f"{bucket}/{start}…", "Run a burst first")
-    return StoredArchive(store, bucket, complete[-1])
-
-
-def _parsed(text: bytes, name: str) -> Sidecar:
-    try:
-        told: Any = json.loads(text)
-    except ValueError as error:
-        raise Unsafe("The description beside the archive cannot be read", name, "Export again") from error
-    return Sidecar.of(told, name)
+    if name.startswith("s3://"):
+        bucket, _, key = name.removeprefix("s3://").partition("/")
+        return ArchiveSource(StorePlace(store, bucket), key)
+    place = StorePlace(store, bucket, prefix)
+    if name == NEWEST:
+        return ArchiveSource(place, manifest.newest(place, kind, library).name)
+    return ArchiveSource(place, name.removeprefix(f"{prefix}/") if prefix else name)

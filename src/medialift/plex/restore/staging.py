@@ -15,9 +15,9 @@ from medialift.foundation.archive import Verified
 from medialift.foundation.sqlite import translated
 from medialift.plex import database as facts
 from medialift.plex import remap
+from medialift.plex.manifest import Manifest, Sidecar
 from medialift.plex.paths import PathMap
 from medialift.plex.restore import checks
-from medialift.plex.restore.described import Sidecar
 from medialift.plex.restore.layout import DATABASES, DataFolder, own, wanted
 from medialift.plex.restore.source import ArchiveSource
 
@@ -50,13 +50,13 @@ def unpack(source: ArchiveSource, folder: Path, *, sidecar: Sidecar | None) -> S
     with source.open() as stream:
         verified = archive.extract(stream, folder, want=wanted)
     if sidecar is not None:
-        if (verified.sha256, verified.bytes) != (sidecar.sha256, sidecar.bytes):
+        if (verified.sha256, verified.bytes) != (sidecar.archive.sha256, sidecar.archive.bytes):
             raise Unsafe(
                 "The archive is not the one that was described",
-                f"{source.name}: sha256 {verified.sha256}, described is {sidecar.sha256}",
+                f"{source.name}: sha256 {verified.sha256}, described is {sidecar.archive.sha256}",
                 "Download it again, or use another archive",
             )
-        if dict(verified.manifest) != dict(sidecar.manifest):
+        if Manifest.from_dict(verified.manifest) != sidecar.manifest:
             raise Unsafe(
                 "The archive's manifest is not the one beside it", source.name, "Use another archive"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,13 +13,14 @@ from medialift.foundation.atomic import write_json
 from medialift.foundation.journal import Journal
 from medialift.foundation.sqlite import users
 from medialift.plex import database as facts
+from medialift.plex.manifest import Manifest
 from medialift.plex.paths import PathMap
 from medialift.plex.restore import checks, moves, staging
-from medialift.plex.restore.described import Manifest
+from medialift.plex.restore.claims import Claims
 from medialift.plex.restore.layout import DataFolder, FreeSpace, free_space, refuse_small_disk
-from medialift.plex.restore.rollback import exclusively
 from medialift.plex.restore.source import ArchiveSource
 from medialift.plex.restore.staging import Integrity
+from medialift.plex.restore.undoing import exclusively
 
 # How much larger than a `.tar.gz` its content can be expected to be: databases compress well.
 _GZIP_FACTOR = 5
@@ -37,9 +38,10 @@ class Injected:
     remap: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        """{changed, archive, manifest, sections, remap}."""
+        """{changed, outcome, archive, manifest, sections, remap}."""
         return {
             "changed": self.changed,
+            "outcome": "injected" if self.changed else "unchanged",
             "archive": self.archive,
             "manifest": dict(self.manifest),
             "sections": [section.to_dict() for section in self.sections],
@@ -58,6 +60,7 @@ def inject(
     plex_version: str = "",
     reserve: int = 0,
     free: FreeSpace = free_space,
+    tell: Callable[[int], None] = lambda _done: None,
 ) -> Injected:
     """Unpack, verify, remap forward, check, and put in place. Plex must not run yet.
 
@@ -66,6 +69,7 @@ def inject(
     Args:
         paths: home's paths to the cloud's; None takes the map of the archive's manifest.
         plex_version: refuse an archive of another version; "" takes any.
+        tell: called after each rename with the number of renames done.
 
     Raises:
         Unsafe: the archive is damaged, quarantined or of another version; a library with sections is here
@@ -75,10 +79,10 @@ def inject(
     with exclusively(data):
         sidecar = source.sidecar()
         before = _marker(data)
-        if before and sidecar is not None and before["archive"] == sidecar.sha256:
+        if before and sidecar is not None and before["archive"] == sidecar.archive.sha256:
             return Injected(
                 False,
-                sidecar.sha256,
+                sidecar.archive.sha256,
                 before["manifest"],
                 tuple(facts.sections(data.library)),
                 before["remap"],
@@ -91,8 +95,8 @@ def inject(
                 staging.discard(rollback)
             _refuse_occupied(data)
             if sidecar is not None:
-                _admit(Manifest.of(sidecar.manifest), plex_version, sidecar.quarantined, sidecar.reasons)
-            content = sidecar.content_bytes if sidecar else source.size() * _GZIP_FACTOR
+                _admit(Claims.of(sidecar.manifest), plex_version, sidecar.quarantined, sidecar.reasons)
+            content = sidecar.archive.content_bytes if sidecar else source.size() * _GZIP_FACTOR
             refuse_small_disk(data.path, content, reserve, free)
             phase.end(source.name)
         with journal.phase("unpack and verify the archive") as phase:
@@ -100,18 +104,18 @@ def inject(
             phase.end(f"{staged.verified.members} files", content_bytes=staged.verified.content_bytes)
         with journal.phase("prove and remap the library") as phase:
             told = staged.verified.manifest
-            manifest = Manifest.of(told) if told else None
-            if manifest is not None:
-                _admit(manifest, plex_version, False, ())
-                checks.refuse_false_claims(manifest, facts.sections(staged.library))
-            forward = paths if paths is not None else manifest.path_map if manifest else PathMap()
+            claims = Claims.of(Manifest.from_dict(told)) if told else None
+            if claims is not None:
+                _admit(claims, plex_version, False, ())
+                checks.refuse_false_claims(claims, facts.sections(staged.library))
+            forward = paths if paths is not None else claims.path_map if claims else PathMap()
             applied, guids = staging.prove(staged, forward, owner, integrity)
             phase.end(f"{applied.changes} paths", residue=applied.residue.to_dict(), guids_left=guids)
         with journal.phase("put the library in place"):
             steps = moves.plan(staged.folder, data)
             rollback.mkdir(mode=0o700)
             moves.write(steps, rollback)
-            moves.perform(steps, data, staged.folder, rollback, owner)
+            moves.perform(steps, data, staged.folder, rollback, owner, tell=tell)
             remap = {**applied.to_dict(), "guids_left": guids, "forward": forward.to_dict()}
             archive = staged.verified.sha256
             write_json(
@@ -148,13 +152,13 @@ def _refuse_occupied(data: DataFolder) -> None:
         )
 
 
-def _admit(manifest: Manifest, plex_version: str, quarantined: bool, reasons: tuple[str, ...]) -> None:
+def _admit(claims: Claims, plex_version: str, quarantined: bool, reasons: tuple[str, ...]) -> None:
     if quarantined:
         raise Unsafe("The archive is quarantined", "; ".join(reasons), "Use another archive")
-    if plex_version and manifest.plex_version != plex_version:
+    if plex_version and claims.plex_version != plex_version:
         raise Unsafe(
             "The archive is from another version of Plex",
-            f"{manifest.plex_version}, here is {plex_version}",
+            f"{claims.plex_version}, here is {plex_version}",
             "Use the image of exactly that version",
         )
 
