@@ -162,5 +162,5 @@ class PlexSqlite:
         reasons = lines or tuple(line.strip() for line in told.err.splitlines() if line.strip())
         if told.ok or any("malformed" in line or "not a database" in line for line in reasons):
             return reasons or ("it answered nothing",)
-        told.checked("Plex SQLite could not be run", "Check plex.sqlite and plex.container")
+        told.checked("Plex SQLite could not be run")
         return reasons
