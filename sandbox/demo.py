@@ -23,7 +23,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from sandbox import history, settings, world
+from sandbox import history, world
 
 REPO = Path(__file__).resolve().parent.parent
 
@@ -164,9 +164,7 @@ def main() -> int:
         prog="make demo", description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("mode", nargs="?", default="delta", choices=("delta", "scratch"))
-    parser.add_argument(
-        "--files", type=int, default=settings.DEMO_FILES, help="media files to make (30 to 5000)"
-    )
+    parser.add_argument("--files", type=int, default=60, help="media files to make (30 to 5000)")
     parser.add_argument("--artifacts", type=Path, default=REPO / "artifacts/demo")
     options = parser.parse_args()
     if not 30 <= options.files <= 5000:

@@ -73,7 +73,7 @@ class Plan:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """{plex_version, reference: {url, name, created, sha256, bytes, content_bytes}|null, run, path_map,
+        """{plex_version, reference: {url, name, created, sha256, bytes, content_bytes, watch_state}|null, run, path_map,
         sections, skipped: {name: reason}, warnings}.
 
         `run` names this burst: the same reference gives the same name, so a rerun finds its own jobs.
@@ -89,6 +89,7 @@ class Plan:
                 "sha256": sidecar.archive.sha256,
                 "bytes": sidecar.archive.bytes,
                 "content_bytes": sidecar.archive.content_bytes,
+                "watch_state": dict(sidecar.manifest.watch_state),
             }
             run = sidecar.archive.sha256[:12]
         return {
