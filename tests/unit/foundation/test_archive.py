@@ -6,6 +6,7 @@ import io
 import os
 import subprocess
 import tarfile
+import threading
 from pathlib import Path
 
 import pytest
@@ -298,11 +299,27 @@ def test_links_and_devices_are_refused(tmp_path, member):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_member_given_twice_is_refused(tmp_path):
-    data = packed([Member("one", b"1"), Member("one", b"2")])
-    with pytest.raises(Unsafe, match="twice: one"):
+@pytest.mark.parametrize("names", [("one", "one"), ("one", "one/below"), ("one/below", "one")])
+def test_a_member_given_twice_or_below_another_is_refused(tmp_path, names):
+    data = packed([Member(name, b"1") for name in names])
+    with pytest.raises(Unsafe, match=f"twice, or below another: {names[1]}"):
         archive.extract(io.BytesIO(data), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_of_the_stream_comes_out_as_it_is_and_nothing_is_left(tmp_path):
+    data = packed([Member("noise", os.urandom(3 << 20))])
+
+    class Breaking(io.BytesIO):
+        def read(self, size=-1):
+            if self.tell() > len(data) // 2:
+                raise Transient("The store broke off")
+            return super().read(size)
+
+    with pytest.raises(Transient, match="broke off"):
+        archive.extract(Breaking(data), tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+    assert "unpack-ahead" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_folder_with_something_in_it_is_not_unpacked_into(tmp_path):

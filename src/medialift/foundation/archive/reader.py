@@ -12,6 +12,7 @@ from typing import IO, Any, BinaryIO, Protocol
 
 from medialift.errors import Unsafe
 from medialift.foundation.archive import legacy
+from medialift.foundation.archive.ahead import Ahead
 from medialift.foundation.archive.header import BLOCK, END, PAX, REGULAR, decode, decode_pax, padding
 from medialift.foundation.archive.member import (
     CHECKSUMS_NAME,
@@ -21,7 +22,15 @@ from medialift.foundation.archive.member import (
     checked_name,
     checksum_line,
 )
-from medialift.foundation.archive.stream import GZIP_MAGIC, ZSTD_MAGIC, Source, Zstd, cut_short
+from medialift.foundation.archive.stream import (
+    GZIP_MAGIC,
+    ZSTD_MAGIC,
+    Source,
+    Unpacked,
+    Zstd,
+    cut_short,
+    prove_end,
+)
 from medialift.foundation.archive.unpacking import Unpacking
 
 _BUFFER = 4 << 20
@@ -107,12 +116,17 @@ class Reader:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._zstd = Zstd(source)
+        self._unpacked: Unpacked = self._zstd
         self._buffer = memoryview(bytearray(_BUFFER))
         self._start = self._end = 0
         self._manifest_line, self.manifest = self._read_manifest()
 
     def drain(self, sink: Sink) -> Verified:
         """Pass every member to `sink`, then prove checksums and end. Once only."""
+        with Ahead(self._zstd) as self._unpacked:
+            return self._drain(sink)
+
+    def _drain(self, sink: Sink) -> Verified:
         members = content_bytes = 0
         with tempfile.SpooledTemporaryFile(max_size=1 << 20) as computed:
             computed.write(self._manifest_line)
@@ -127,7 +141,7 @@ class Reader:
                 raise Unsafe("The archive has no checksums and cannot be trusted", "", _HINT)
         if self._take(len(END)) != END:
             raise Unsafe("The archive has members behind its checksums", "", _HINT)
-        self._zstd.prove_end(bytes(self._buffer[self._start : self._end]))
+        prove_end(self._unpacked, bytes(self._buffer[self._start : self._end]))
         self._source.drain()
         return Verified(
             manifest=self.manifest,
@@ -213,7 +227,7 @@ class Reader:
         self._buffer[:rest] = bytes(self._buffer[self._start : self._end])
         self._start, self._end = 0, rest
         while self._end < size:
-            count = self._zstd.readinto(self._buffer[self._end :])
+            count = self._unpacked.readinto(self._buffer[self._end :])
             if not count:
                 raise cut_short()
             self._end += count

@@ -14,6 +14,7 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 GZIP_MAGIC = b"\x1f\x8b"
 
 _READ = 1 << 20
+_SEAL = b"medialift: the frame before this one was complete"
 _DAMAGED = "The archive is damaged and cannot be unpacked"
 _HINT = "Use another archive, or export again"
 
@@ -75,11 +76,9 @@ class Zstd:
     frame was complete.
     """
 
-    _SEAL = b"medialift: the frame before this one was complete"
-
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._seal = zstandard.ZstdCompressor().compress(self._SEAL)
+        self._seal = zstandard.ZstdCompressor().compress(_SEAL)
         self._reader = zstandard.ZstdDecompressor().stream_reader(
             self,  # type: ignore[arg-type]
             read_size=_READ,
@@ -102,17 +101,25 @@ class Zstd:
                 raise cut_short() from error
             raise Unsafe(_DAMAGED, str(error), _HINT) from error
 
-    def prove_end(self, unread: bytes) -> None:
-        """`unread` is what was unpacked behind the end of the tar and must be the seal, or part of it."""
-        tail = bytearray(unread)
-        piece = memoryview(bytearray(4096))
-        while (count := self.readinto(piece)) and len(tail) <= len(self._SEAL):
-            tail += piece[:count]
-        if bytes(tail) == self._SEAL:
-            return
-        if not tail or self._SEAL.startswith(bytes(tail)):
-            raise cut_short()
-        raise Unsafe("The archive has something behind its end", "", _HINT)
+
+def prove_end(unpacked: Unpacked, unread: bytes) -> None:
+    """See that behind the end of the tar there is the seal, and nothing else.
+
+    Args:
+        unread: what was unpacked beyond the tar already.
+
+    Raises:
+        Unsafe: the archive ends too early, or something is behind its end.
+    """
+    tail = bytearray(unread)
+    piece = memoryview(bytearray(4096))
+    while (count := unpacked.readinto(piece)) and len(tail) <= len(_SEAL):
+        tail += piece[:count]
+    if bytes(tail) == _SEAL:
+        return
+    if _SEAL.startswith(bytes(tail)):
+        raise cut_short()
+    raise Unsafe("The archive has something behind its end", "", _HINT)
 
 
 class Gzip:

@@ -50,16 +50,18 @@ class Unpacking:
             return None
         path = f"{self._staging}/{entry.name}"
         folder = path.rpartition("/")[0]
-        if folder not in self._folders:
-            Path(folder).mkdir(parents=True, exist_ok=True)
-            # Members come folder by folder: remembering few is enough, and memory stays constant.
-            if len(self._folders) > 1000:
-                self._folders.clear()
-            self._folders.add(folder)
         try:
+            if folder not in self._folders:
+                _make(folder)
+                # Members come folder by folder: remembering few is enough, and memory stays constant.
+                if len(self._folders) > 1000:
+                    self._folders.clear()
+                self._folders.add(folder)
             self._handle = os.open(path, _NEW_FILE, entry.mode & 0o777)
-        except FileExistsError as error:
-            raise Unsafe("The archive holds a member twice", entry.name, "Do not use it") from error
+        except (FileExistsError, IsADirectoryError, NotADirectoryError) as error:
+            raise Unsafe(
+                "The archive holds a member twice, or below another", entry.name, "Do not use it"
+            ) from error
         return self._write
 
     def end(self, entry: Entry) -> None:
@@ -82,3 +84,14 @@ class Unpacking:
             if written == len(piece):
                 return
             piece = piece[written:]
+
+
+def _make(folder: str) -> None:
+    # As Path.mkdir(parents=True, exist_ok=True), which costs more than the folder itself.
+    try:
+        os.mkdir(folder)  # noqa: PTH102
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        _make(folder.rpartition("/")[0])
+        _make(folder)

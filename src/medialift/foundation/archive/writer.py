@@ -28,6 +28,10 @@ from medialift.foundation.archive.member import (
 # the file. It also bounds the memory, whatever the archive holds.
 _BATCH = 4 << 20
 _SPOOL_IN_MEMORY = 1 << 20
+_PIECE = 1 << 18
+
+# zstd's own choice is 8 MiB at level 3: three times the memory for the same size and no more speed.
+_JOB = 2 << 20
 
 
 def write(
@@ -60,7 +64,7 @@ def write(
         size = checksums.tell()
         checksums.seek(0)
         writer.header(CHECKSUMS_NAME, size, 0o644, 0)
-        while chunk := checksums.read(_BATCH):
+        while chunk := checksums.read(_PIECE):
             writer.content(memoryview(chunk))
         writer.pad(size)
     return writer.finish()
@@ -84,7 +88,10 @@ class _Hashing:
 class _Writer:
     def __init__(self, out: BinaryIO, level: int, threads: int) -> None:
         self._out = _Hashing(out)
-        compressor = zstandard.ZstdCompressor(level=level, threads=threads, write_checksum=True)
+        parameters = zstandard.ZstdCompressionParameters.from_level(
+            level, threads=threads, job_size=_JOB if threads else 0, write_checksum=True
+        )
+        compressor = zstandard.ZstdCompressor(compression_params=parameters)
         self._zstd = compressor.stream_writer(self._out, write_size=1 << 20, closefd=False)  # type: ignore[arg-type]
         self._batch = memoryview(bytearray(_BATCH))
         self._fill = 0
