@@ -109,7 +109,8 @@ def bounds(prefix: str, name: str) -> Mapping[str, str]:
 
 def outside(column: str, prefixes: Iterable[str], name: str) -> tuple[str, Mapping[str, str]]:
     """Condition and parameters: the column lies in none of these folders."""
-    conditions, values = ["1"], {}
+    conditions: list[str] = ["1"]
+    values: dict[str, str] = {}
     for number, prefix in enumerate(prefixes):
         conditions.append(f"NOT {within(column, f'{name}{number}')}")
         values.update(bounds(prefix, f"{name}{number}"))
