@@ -73,13 +73,16 @@ def main() -> None:
     uid = int(environment.get("PLEX_UID") or environment.get("PUID") or 1000)
     gid = int(environment.get("PLEX_GID") or environment.get("PGID") or 1000)
     data.mkdir(parents=True, exist_ok=True)
+    without_preferences = not (data / "Preferences.xml").exists()
     if not FIRST_RUN_DONE.exists():
         print(first_run(environment, data, environment["STANDIN_PLEX_TV"]), flush=True)
         FIRST_RUN_DONE.touch()
     if environment.get("CHANGE_CONFIG_DIR_OWNERSHIP", "true").lower() != "false":
         give_to(CONFIG, uid, gid)
+    elif without_preferences:
+        give_to(data, uid, gid)  # the real image makes both, and gives both away, whatever that variable says
     else:
-        give_to(data / "Preferences.xml", uid, gid)
+        os.chown(data / "Preferences.xml", uid, gid)  # it edits them in place, so their owner stays
     os.setgroups([])
     os.setgid(gid)
     os.setuid(uid)
