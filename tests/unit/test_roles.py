@@ -65,8 +65,10 @@ def test_every_secret_is_marked_as_one(role):
 
 def test_every_role_can_be_taken_away_again(role):
     assert (role / "tasks" / "absent.yml").exists()
+    entries = read(role / "meta" / "argument_specs.yml")["argument_specs"]
     state = spec(role).get(f"{role.name}_state", {})
-    assert "absent" in state.get("choices", []), f"{role.name}_state: absent is the off-switch"
+    by_variable = "absent" in state.get("choices", [])
+    assert by_variable or "absent" in entries, f"say how: {role.name}_state: absent, or tasks_from: absent"
 
 
 def test_no_fault_is_swallowed(role):
