@@ -29,4 +29,9 @@ def test_the_timer_and_the_keys_are_gone_and_work_files_are_kept(host):
 
 
 def test_no_unit_of_ours_is_left(host):
-    assert host.check_output("systemctl list-units --all --plain --no-legend 'rclone-*' 'medialift-*' plex.service") == ""
+    assert (
+        host.check_output(
+            "systemctl list-units --all --plain --no-legend 'rclone-*' 'medialift-*' plex.service"
+        )
+        == ""
+    )

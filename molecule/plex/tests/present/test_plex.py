@@ -50,7 +50,7 @@ def test_it_cannot_write_to_the_media(host):
 def test_its_containers_count_towards_this_machines_own_cgroup(host):
     own = host.check_output("grep name=systemd /proc/1/cgroup").split(":", 2)[2].removesuffix("/init.scope")
     pid = container(host)["State"]["Pid"]
-    assert f"{own}/nested/" in host.check_output("grep name=systemd /proc/%s/cgroup", pid)
+    assert f"{own}/nested/" in host.check_output("grep name=systemd /proc/%s/cgroup", str(pid))
 
 
 def test_stopping_the_unit_stops_the_container_cleanly(host):
