@@ -181,7 +181,7 @@ def main() -> int:
         )
         return 130
     except Exception as failure:
-        demo.console.print(f"[red]{type(failure).__name__}[/red]: {failure}", markup=True)
+        demo.console.print(f"{type(failure).__name__}: {failure}", markup=False)
         return 1
     show(demo)
     return 0
