@@ -199,6 +199,28 @@ class PlexServer:
                 return section
         raise Permanent("The section is gone from the server", key, "Look at the server's libraries")
 
+    def count(self, key: str, kind: int) -> int:
+        """How many items of a kind (`metadata_type`) a section lists, those in the trash included.
+
+        Raises:
+            Transient: the answer holds no count.
+        """
+        told = self._xml(
+            "GET",
+            f"/library/sections/{key}/all",
+            params=[
+                ("type", str(kind)),
+                ("includeCollections", "0"),
+                ("X-Plex-Container-Start", "0"),
+                ("X-Plex-Container-Size", "0"),
+            ],
+        )
+        if not told.get("totalSize", "").isdigit():
+            raise Transient(
+                "Plex did not say how much a section holds", f"{self.url}, section {key}", "Try again"
+            )
+        return int(told.attrib["totalSize"])
+
     def create_section(
         self, *, name: str, type: str, agent: str, scanner: str, language: str, locations: Sequence[str]
     ) -> Section:

@@ -8,16 +8,15 @@ from pathlib import Path
 from threading import Event
 from typing import Protocol
 
-import plexapi.exceptions
-import requests
-
-from medialift.errors import Transient
 from medialift.foundation.waiting import Clock
 from medialift.plex import installation
+from medialift.plex.database import TYPE_NAMES
 from medialift.plex.restore.layout import DataFolder
 from medialift.plex.server import Identity, PartFile, PlexServer, Preference
 from medialift.plex.service import Service
 from medialift.settings import Settings
+
+KINDS = {name: kind for kind, name in TYPE_NAMES.items()}
 
 
 class Server(Protocol):
@@ -68,14 +67,13 @@ def connect(settings: Settings) -> Home:
 def totals(server: PlexServer) -> dict[str, int]:
     """{section: items} as the server lists them.
 
+    The kind of item is named: by itself a photo section lists its albums, and the facts count photos.
+
     Raises:
         Transient, Permanent: it could not be asked. Never an incomplete answer.
     """
-    api = server.plexapi()
-    try:
-        return {section.title: int(section.totalSize) for section in api.library.sections()}
-    except (plexapi.exceptions.PlexApiException, requests.RequestException) as error:
-        reason = str(error).splitlines()
-        raise Transient(
-            "Plex did not list its sections as it should", server.url, reason[0] if reason else ""
-        ) from error
+    return {
+        section.name: server.count(section.key, KINDS[section.type])
+        for section in server.sections()
+        if section.type in KINDS
+    }
