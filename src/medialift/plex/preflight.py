@@ -73,8 +73,8 @@ class Plan:
     warnings: tuple[str, ...]
 
     def to_dict(self) -> dict[str, Any]:
-        """{plex_version, reference: {url, name, created, sha256, bytes, content_bytes, watch_state}|null, run,
-        path_map, sections, skipped: {name: reason}, warnings}.
+        """{plex_version, reference: {url, name, created, sha256, bytes, content_bytes, watch_state}|null,
+        run, path_map, sections, skipped: {name: reason}, warnings}.
 
         `run` names this burst: the same reference gives the same name, so a rerun finds its own jobs.
         """
