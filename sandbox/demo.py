@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -94,17 +95,31 @@ class Demo:
                 text=True,
             )
             assert process.stdout is not None
-            for line in process.stdout:
-                log.write(line)
-                log.flush()
-                if os.environ.get("VERBOSE") == "1":
-                    print(line, end="", flush=True)
-            code = process.wait()
+            try:
+                for line in process.stdout:
+                    log.write(line)
+                    log.flush()
+                    if os.environ.get("VERBOSE") == "1":
+                        print(line, end="", flush=True)
+                code = process.wait()
+            except BaseException:
+                _end(process)
+                raise
         if code != 0:
             with self.log.open(encoding="utf-8") as log:
                 log.seek(begin)
                 tail = log.read().splitlines()[-40:]
             raise StepFailed("\n".join([*tail, "", f"The whole log: {self.log}"]))
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """End a playbook: it must not work on behind the back of a person who interrupted the demo."""
+    process.send_signal(signal.SIGINT)
+    try:
+        process.wait(timeout=20)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(timeout=20)
 
 
 class _quiet:
