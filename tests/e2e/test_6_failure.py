@@ -1,0 +1,61 @@
+"""Chapter 6: a burst that fails on its machine brings out what it can, gives it back, and harms nothing."""
+
+import json
+
+import pytest
+
+from tests import burst_world
+from tests.burst_world import counts, home_plex, play, succeed
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+
+
+@pytest.fixture(scope="module")
+def failed(delta, tmp_path_factory):
+    """A burst whose path map leads to a folder that the bucket does not have."""
+    artifacts = tmp_path_factory.mktemp("failure")
+    before = burst_world.archives()
+    ended = play(
+        "plex_burst",
+        artifacts=artifacts,
+        variables={"plex_burst_path_map": {"/library/media": "/cloud/media/nowhere"}},
+    )
+    return artifacts, ended, sorted(set(burst_world.archives()) - set(before))
+
+
+def test_it_says_which_root_is_absent(failed):
+    artifacts, ended, _ = failed
+    assert ended.code != 0
+    assert "/cloud/media/nowhere/Movies" in ended.folded
+    report = json.loads((artifacts / "report.json").read_text())
+    assert report["outcome"] == "failed"
+    assert "/cloud/media/nowhere/Movies" in report["error"]["what"]
+
+
+def test_the_machine_is_given_back(failed):
+    artifacts, _, _ = failed
+    assert burst_world.nothing_is_rented(), burst_world.cloud()
+    assert json.loads((artifacts / "report.json").read_text())["instance"]["destroyed"] is True
+
+
+def test_the_library_is_in_quarantine_and_the_logs_are_in_the_store(failed):
+    _, _, made = failed
+    kinds = sorted({key.split("/")[1] for key in made})
+    assert kinds == ["logs", "quarantine"], made
+    assert [key for key in made if key.startswith("plex/quarantine/") and key.endswith(".tar.zst")]
+
+
+def test_home_takes_nothing_that_is_in_quarantine(failed, tmp_path):
+    _, _, made = failed
+    before = counts(home_plex())
+    archive = next(key for key in made if key.startswith("plex/quarantine/") and key.endswith(".tar.zst"))
+    refused = play("plex_import", artifacts=tmp_path, variables={"plex_import_archive": archive})
+    assert refused.code != 0
+    assert "quarantine" in refused.folded
+    newest = succeed("plex_import", artifacts=tmp_path)
+    assert newest.recap("home")["changed"] == 0, newest.output
+    assert counts(home_plex()) == before
+
+
+def test_no_secret_was_written(failed):
+    assert burst_world.leaked(failed[0]) == []

@@ -1,0 +1,85 @@
+"""Chapter 7: `make demo MODE=scratch`, interrupted in the middle of its burst, and gone on with."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from medialift.foundation.waiting import wait_until
+from tests import burst_world
+from tests.burst_world import counts, home_plex, instances, succeed
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+
+
+@pytest.fixture(scope="module")
+def interrupted(run_demo, tmp_path_factory):
+    """The demo, and Ctrl-C as soon as Plex runs on its instance."""
+    artifacts = tmp_path_factory.mktemp("scratch") / "demo"
+    process = run_demo("scratch", artifacts)
+    journal = artifacts / "journal.jsonl"
+
+    def scanning() -> bool:
+        ended = process.poll() is not None
+        return ended or (journal.is_file() and '"scan"' in journal.read_text(encoding="utf-8"))
+
+    assert wait_until(scanning, at_most=400, every=0.2)
+    os.killpg(process.pid, signal.SIGINT)
+    output, _ = process.communicate(timeout=60)
+    return artifacts, process, output, instances()
+
+
+@pytest.fixture(scope="module")
+def report(interrupted):
+    """The report after the same burst, run once more, and the import."""
+    artifacts = interrupted[0]
+    succeed("plex_burst", artifacts=artifacts, variables={"plex_burst_mode": "scratch"})
+    succeed("plex_import", artifacts=artifacts)
+    return json.loads((artifacts / "report.json").read_text())
+
+
+def test_ctrl_c_ends_it_with_a_word_on_what_to_do(interrupted):
+    _, process, output, there = interrupted
+    assert process.returncode == 130, output
+    assert "Run `make demo` again" in output
+    assert "Traceback" not in output
+    assert len(there) == 1
+
+
+def test_no_playbook_runs_on_behind_it(interrupted):
+    _, process, _, _ = interrupted
+    assert not wait_for_nobody_in(process.pid), "something of the demo's session is still running"
+
+
+def wait_for_nobody_in(session: int) -> bool:
+    """Whether anybody is left in the session after ten seconds."""
+
+    def nobody() -> bool:
+        try:
+            os.killpg(session, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    return not wait_until(nobody, at_most=10, every=0.2)
+
+
+def test_the_burst_goes_on_on_the_instance_that_was_left(interrupted, report):
+    assert report["instance"]["id"] == interrupted[3][0]
+    assert report["instance"]["destroyed"] is True
+    assert burst_world.nothing_is_rented(), burst_world.cloud()
+
+
+def test_it_made_the_sections_and_home_serves_them_from_home(report):
+    assert (report["outcome"], report["import"]["outcome"]) == ("ok", "ok")
+    made = {section["name"]: section for section in report["sections"]}
+    assert set(made) == {"Movies", "TV Shows", "Music"}
+    served = counts(home_plex())
+    for name, section in made.items():
+        assert section["items_before"] == 0 < section["items_after"] == served[name]
+        assert home_plex().library.section(name).locations == [f"/library/media/{name}"]
+
+
+def test_no_secret_was_written(interrupted, report):
+    assert burst_world.leaked(interrupted[0]) == []

@@ -1,0 +1,38 @@
+"""Every scenario of molecule: the roles on real machines, from nothing to nothing."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+ROOT = Path(__file__).parents[2]
+TOOLS = ROOT / ".venv/bin"
+SCENARIOS = sorted(folder.parent.name for folder in (ROOT / "molecule").glob("*/molecule.yml"))
+
+
+def test_there_are_scenarios():
+    assert {"host", "plex", "cloud"} <= set(SCENARIOS)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_scenario(scenario, tmp_path):
+    ended = subprocess.run(
+        [str(TOOLS / "molecule"), "test", "-s", scenario],
+        cwd=ROOT,
+        env={
+            **os.environ,
+            "PATH": f"{TOOLS}{os.pathsep}{os.environ['PATH']}",
+            "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path / "molecule"),
+            "ANSIBLE_FORCE_COLOR": "0",
+            "NO_COLOR": "1",
+        },
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=900,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stdout
