@@ -15,7 +15,7 @@ test:
 	@tests/run
 
 lint: setup
-	@tests/lint
+	@.venv/bin/pytest tests/lint
 
 bench: setup
 	@.venv/bin/python -m benchmarks

@@ -32,6 +32,7 @@ def containers(server_id: str) -> str:
 
 
 @pytest.mark.sandbox
+@pytest.mark.xdist_group("sandbox")
 def test_it_boots_keeps_its_key_and_its_disk_over_a_power_cycle_and_goes(
     cloud: Scaleway, tmp_path: Path
 ) -> None:
