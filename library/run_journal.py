@@ -27,9 +27,8 @@ options:
     type: path
     required: true
   phase:
-    description: Name of the phase.
+    description: Name of the phase. Without it O(state) ends whatever goes on.
     type: str
-    required: true
   state:
     description:
       - V(started) begins it, and ends whatever phase is going on.
@@ -37,6 +36,11 @@ options:
     type: str
     choices: [started, ok, failed, skipped]
     default: started
+  new_after:
+    description:
+      - When this phase is in the journal and ended well, the journal is of a run that is over. It is set
+        aside as C(<name>-<when it began>.jsonl), and a new one begins.
+    type: str
   text:
     description: What there is to say about it.
     type: str
@@ -73,17 +77,27 @@ from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 def argument_spec():
     return {
         "path": {"type": "path", "required": True},
-        "phase": {"type": "str", "required": True},
+        "phase": {"type": "str"},
         "state": {"type": "str", "choices": ["started", "ok", "failed", "skipped"], "default": "started"},
+        "new_after": {"type": "str"},
         "text": {"type": "str", "default": ""},
     }
 
 
 def main():
-    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module = AnsibleModule(
+        argument_spec=argument_spec(),
+        supports_check_mode=True,
+        required_if=[("state", "started", ["phase"])],
+    )
     journals = runtime(module, "medialift.foundation.journal")
     path = Path(module.params["path"])
+    last = module.params["new_after"]
     with reporting_errors(module):
+        if last and journals.is_over(path, last):
+            if module.check_mode:
+                module.exit_json(changed=True, path=str(path))
+            journals.set_aside(path)
         lines = journals.steps(
             path, module.params["phase"], module.params["state"], text=module.params["text"]
         )

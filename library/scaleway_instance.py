@@ -139,6 +139,13 @@ options:
       - The reaper removes it after that, should the run that made it not have done so.
     type: str
     default: 24h
+  unfinished_only:
+    description:
+      - With O(state=absent), spare an instance that was once ready, with all that belongs to it. Work may
+        run on it, and it may hold the only copy of something.
+      - What an interrupted creation left is removed.
+    type: bool
+    default: false
   extend:
     description: Count O(lifetime) from now, at every run.
     type: bool
@@ -217,7 +224,7 @@ cost:
   sample: {hourly: 0.2324, server: 0.219, volumes: 0.0094, addresses: 0.004, currency: EUR, so_far: 0.31,
            seconds: 4800, unpriced: []}
 destroyed:
-  description: Whether nothing of the instance is left.
+  description: Whether nothing of the instance is left. False when O(unfinished_only) spared it.
   returned: when O(state=absent), outside check mode
   type: bool
 removed:
@@ -293,6 +300,7 @@ def argument_spec():
         "ssh_sources": {"type": "list", "elements": "str", "default": ["0.0.0.0/0"]},
         "cloud_config": {"type": "dict", "default": {}},
         "lifetime": {"type": "str", "default": "24h"},
+        "unfinished_only": {"type": "bool", "default": False},
         "extend": {"type": "bool", "default": False},
         "tags": {"type": "list", "elements": "str", "default": []},
         "timeout": {"type": "str", "default": "10m"},
@@ -326,7 +334,8 @@ def present(module, instances):
 def absent(module, instances):
     cloud = instances.Scaleway(instances.account_from(module.params))
     offers = [instances.Offer(offer["zone"], offer["commercial_type"]) for offer in module.params["offers"]]
-    plan = instances.plan_absent(cloud, module.params["name"], offers)
+    spare = module.params["unfinished_only"]
+    plan = instances.plan_absent(cloud, module.params["name"], offers, unfinished_only=spare)
     result = {"changed": plan.changes > 0, "actions": list(plan.actions), "diff": plan.diff()}
     if module.check_mode:
         known = {"instance": dict(plan.before)} if "id" in plan.before else {}
@@ -337,10 +346,11 @@ def absent(module, instances):
         offers,
         timeout=instances.seconds_of(module.params["timeout"]),
         poll=instances.seconds_of(module.params["poll"]),
+        unfinished_only=spare,
     )
     result.update(
         changed=bool(removed.removed),
-        destroyed=True,
+        destroyed=removed.destroyed,
         removed=[dict(one) for one in removed.removed],
         seconds=round(removed.seconds, 1),
         cost_eur=removed.cost,

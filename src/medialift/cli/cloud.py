@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+from pathlib import Path
+from threading import Event as Stop
 from typing import Annotated
 
 import typer
 
 from medialift.cli import session
-from medialift.cloud import instance, reaper
+from medialift.cli.session import BadInput, user_input
+from medialift.cloud import budget, instance, reaper
 from medialift.cloud.belongings import servers
 from medialift.cloud.scaleway import ZONES, Account, Scaleway
-from medialift.foundation.units import format_duration
+from medialift.foundation.units import format_duration, parse_duration
+from medialift.notify import Event, Notice, send
 
 app = typer.Typer(
     no_args_is_help=True, help="Instances in the cloud: what runs, what it costs, what is overdue."
@@ -80,6 +85,58 @@ def reap(
             run.face.line("Nothing is past its time")
 
     run.face.result({"dry_run": dry_run, "overdue": [late.to_dict() for late in overdue]}, show)
+
+
+@app.command()
+def watch(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name of the instance, as `cloud list` shows it.")],
+    budget_eur: Annotated[float, typer.Option(help="What it may cost; more is told.", min=0.0)],
+    every: Annotated[str, typer.Option(help="Time between two looks.")] = "60s",
+    at_most: Annotated[
+        str, typer.Option(help="Leave after this long; nothing happens to the instance.")
+    ] = "7d",
+    marker: Annotated[
+        Path | None, typer.Option(help="File that keeps whom people were told of: nothing is told twice.")
+    ] = None,
+) -> None:
+    """Tell people as soon as an instance has cost more than planned, while it runs.
+
+    It ends when they were told, when the instance is gone, or when its time is over. The instance is left
+    alone.
+    """
+    run = session.of(context)
+    told = run.settings.notify
+    if not told.urls:
+        raise BadInput("There is nobody to tell", "", "Set notify.urls in the settings")
+    with user_input():
+        between, longest = parse_duration(every), parse_duration(at_most)
+
+    def tell(now: budget.Spending) -> bool:
+        run.face.note(f"{now.cost_eur:.4f} EUR is more than {budget_eur:.2f} EUR")
+        if Event.OVERSPENT not in told.events:
+            return True
+        notice = Notice(
+            Event.OVERSPENT,
+            f"{name} costs more than planned",
+            f"It has cost {now.cost_eur:.2f} EUR where {budget_eur:.2f} EUR were planned, and goes on at "
+            f"{now.hourly_eur:.4f} EUR an hour. It has run for {format_duration(now.seconds)}; its work is "
+            "left alone. teardown.yml takes it away.",
+        )
+        deliveries = send([notice], told.urls)
+        for one in deliveries:
+            if not one.ok:
+                run.face.note(f"{one.destination} did not take it: {one.error}")
+        return any(one.ok for one in deliveries)
+
+    stop = Stop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda _number, _frame: stop.set())
+    seen = budget.watch(
+        _cloud(run), name, budget_eur, tell, every=between, at_most=longest, marker=marker, stop=stop
+    )
+    cost = f", {seen.last.cost_eur:.4f} EUR" if seen.last else ""
+    run.face.result(seen.to_dict(), lambda: run.face.line(f"{name}: {seen.ended}{cost}"))
 
 
 def _cloud(run: session.Session) -> Scaleway:

@@ -10,6 +10,7 @@ import typer
 import medialift.plex.report as reports
 from medialift.cli import session
 from medialift.cli.session import BadInput, user_input
+from medialift.cloud.budget import told_of
 from medialift.notify import Delivery, Event, Notice, send
 
 app = typer.Typer(
@@ -35,12 +36,16 @@ def test(context: typer.Context) -> None:
 def report(
     context: typer.Context,
     inputs: Annotated[list[Path], typer.Argument(help="What the run left for its report; later files add.")],
+    marker: Annotated[
+        Path | None, typer.Option(help="File of `cloud watch`: what it told is not told again.")
+    ] = None,
 ) -> None:
     """Tell how a run ended, and whether it cost more than planned. A dead destination fails nothing."""
     run = session.of(context)
     with user_input():
         told = reports.build(reports.load_inputs(inputs))
-    _show(run, send(reports.notices(told), run.settings.notify.urls, run.settings.notify.events))
+    notices = reports.notices(told, told_of=told_of(marker))
+    _show(run, send(notices, run.settings.notify.urls, run.settings.notify.events))
 
 
 def _show(run: session.Session, deliveries: list[Delivery]) -> None:

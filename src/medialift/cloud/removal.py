@@ -25,18 +25,25 @@ class Removed:
         removed: {kind, id, zone, name} of each thing that is gone.
         seconds: how long the server had existed.
         cost: EUR for that time, or None when no price could be had.
+        destroyed: whether nothing is left; False when a server that was ready was spared.
     """
 
     instance: Instance | None
     removed: tuple[Mapping[str, str], ...]
     seconds: float
     cost: float | None
+    destroyed: bool = True
 
 
-def plan_absent(cloud: Scaleway, name: str, offers: Sequence[Offer] = ()) -> Plan:
+def plan_absent(
+    cloud: Scaleway, name: str, offers: Sequence[Offer] = (), *, unfinished_only: bool = False
+) -> Plan:
     """What `absent` would remove, without removing it."""
     zones = in_zones(offer.zone for offer in offers)
     found = servers(cloud, zones, tags.owner(tags.checked_name(name)))
+    spared = _ready(found) if unfinished_only else None
+    if spared is not None:
+        return Plan((), shown(spared), shown(spared))
     left = of_instance(resources(cloud, zones), name)
     actions = [f"remove server {one.id} in {one.zone}" for one in found]
     actions += [f"remove {one.kind} {one.id} in {one.zone}" for one in left]
@@ -53,22 +60,34 @@ def absent(
     *,
     timeout: float = 600.0,
     poll: float = 2.0,
+    unfinished_only: bool = False,
 ) -> Removed:
     """Take away everything that was made for this name, in every zone: servers, volumes, IPs, group.
 
     Also what an interrupted creation or an interrupted removal left. A volume that somebody attached by hand
     and that is not ours stays. Whatever can be removed is removed, even if something else cannot.
 
+    Args:
+        unfinished_only: spare a server that was once ready, with all that belongs to it: work may run on it,
+            and it may hold the only copy of something.
+
     Raises:
         Permanent, Transient: the first thing that could not be removed, with all that is left in its hint.
     """
     zones = in_zones(offer.zone for offer in offers)
     found = servers(cloud, zones, tags.owner(tags.checked_name(name)))
-    first = found[0] if found else None
+    spared = _ready(found) if unfinished_only else None
+    first = spared or (found[0] if found else None)
     seconds = seconds_since(cloud, first.created) if first else 0.0
     cost = _cost(cloud, first, seconds) if first else None
+    if spared is not None:
+        return Removed(Instance.of(spared), (), seconds, cost, destroyed=False)
     removed = remove_all(cloud, name, zones, cloud.clock.monotonic() + timeout, poll)
     return Removed(Instance.of(first) if first else None, tuple(removed), seconds, cost)
+
+
+def _ready(found: Sequence[Server]) -> Server | None:
+    return next((server for server in found if tags.CREATING not in server.tags), None)
 
 
 def _cost(cloud: Scaleway, server: Server, seconds: float) -> float | None:

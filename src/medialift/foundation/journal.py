@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -188,10 +189,11 @@ def phases(path: Path) -> list[Phase]:
     return found
 
 
-def steps(path: Path, phase: str, wanted: str, *, text: str = "") -> list[Entry]:
+def steps(path: Path, phase: str | None, wanted: str, *, text: str = "") -> list[Entry]:
     """The lines that bring a phase of a journal to a state, for runs whose steps are processes of their own.
 
     Args:
+        phase: None means whatever goes on: who notices a failure need not know where it happened.
         wanted: "started" ends whatever goes on as ok and begins the phase; ok, failed or skipped end it, and
             begin it first if it never began.
 
@@ -204,6 +206,8 @@ def steps(path: Path, phase: str, wanted: str, *, text: str = "") -> list[Entry]
     past = phases(path)
     going = [one.name for one in past if one.outcome == RUNNING]
     data = {"text": text} if text else {}
+    if phase is None:
+        return [Entry(0, name, END, wanted, data) for name in going]
     if wanted == "started":
         if phase in going:
             return []
@@ -223,6 +227,22 @@ def write(path: Path, lines: Iterable[Entry], *, clock: Clock | None = None) -> 
     journal = Journal(path, clock=clock)
     for line in lines:
         journal.add(line.phase, line.event, outcome=line.outcome, data=line.data)
+
+
+def is_over(path: Path, last: str) -> bool:
+    """Whether a journal is that of a run which is over: its phase `last` ended well.
+
+    Raises:
+        Permanent: the journal is damaged.
+    """
+    return any(phase.name == last and phase.outcome == OK for phase in phases(path))
+
+
+def set_aside(path: Path) -> Path:
+    """Put a journal away, so that a new one can begin; where it is now: `<name>-<when it began>.jsonl`."""
+    began = datetime.fromtimestamp(entries(path)[0].at, UTC)
+    aside = path.with_name(f"{path.stem}-{began:%Y%m%dT%H%M%SZ}{path.suffix}")
+    return path.replace(aside)
 
 
 def _redacted(value: Any) -> Any:

@@ -69,3 +69,37 @@ def test_secrets_never_reach_the_file(path: Path) -> None:
     journal.add("claim", "note", data={"text": "X-Plex-Token=abcdefghijk", "more": ["claim-1234567890"]})
     assert "abcdefghijk" not in path.read_text() and "1234567890" not in path.read_text()
     assert journals.entries(path)[0].phase == "claim"
+
+
+def test_whoever_notices_a_failure_need_not_know_where_it_happened(path: Path) -> None:
+    journals.write(path, journals.steps(path, "preflight", "started"))
+    journals.write(path, journals.steps(path, "provision", "started"))
+    journals.write(path, journals.steps(path, None, "failed", text="out of stock"))
+    journals.write(path, journals.steps(path, None, "failed", text="nothing goes on any more"))
+    journals.write(path, journals.steps(path, "destroy", "started"))
+    told = [(phase.name, phase.outcome, phase.data.get("text")) for phase in journals.phases(path)]
+    assert told == [
+        ("preflight", "ok", None),
+        ("provision", "failed", "out of stock"),
+        ("destroy", "running", None),
+    ]
+
+
+def test_a_journal_is_over_when_its_last_phase_ended_well_and_not_when_it_was_skipped(path: Path) -> None:
+    assert not journals.is_over(path, "destroy")
+    journal = Journal(path)
+    journal.start("preflight")
+    journal.start("destroy")
+    journal.end("destroy", "skipped")
+    assert not journals.is_over(path, "destroy")
+    journal.start("destroy")
+    journal.end("destroy", "ok")
+    assert journals.is_over(path, "destroy")
+
+
+def test_a_journal_that_is_over_is_kept_beside_the_new_one(path: Path) -> None:
+    Journal(path).start("preflight")
+    aside = journals.set_aside(path)
+    assert [entry.phase for entry in journals.entries(aside)] == ["preflight"]
+    assert aside.parent == path.parent and aside.name.startswith("journal-2")
+    assert journals.entries(path) == []

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from medialift.foundation.text import redact
 
 Outcome = Literal["ok", "failed", "skipped", "running"]
 
@@ -86,6 +88,12 @@ class Failure(_Part):
     subject: str = ""
     hint: str = ""
     kind: str = "error"
+
+    @field_validator("what", "subject", "hint")
+    @classmethod
+    def _without_secrets(cls, text: str) -> str:
+        # It may quote any program, and the report travels.
+        return redact(text)
 
 
 class ReportInputs(_Part):

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from medialift.foundation.units import format_duration, format_size
 from medialift.notify import Event, Notice
 from medialift.plex.report.model import Report
 
 
-def notices(report: Report) -> list[Notice]:
-    """One notice that the run ended or failed, and one more when it cost more than planned."""
+def notices(report: Report, *, told_of: Collection[str] = ()) -> list[Notice]:
+    """One notice that the run ended or failed, and one more when it cost more than planned.
+
+    Args:
+        told_of: ids of instances whose overspending people were told of while they ran: not told again.
+    """
     name = f"{report.title} ({report.library})" if report.library else report.title
     body = "\n".join(_lines(report))
     if report.outcome == "ok":
         told = [Notice(Event.ENDED, f"{name}: ended well", body)]
     else:
         told = [Notice(Event.FAILED, f"{name}: failed", body)]
-    if report.overspent and report.instance and report.instance.budget_eur is not None:
-        spent, planned = report.instance.cost_eur, report.instance.budget_eur
+    instance = report.instance
+    if report.overspent and instance and instance.budget_eur is not None and instance.id not in told_of:
+        spent, planned = instance.cost_eur, instance.budget_eur
         told.append(
             Notice(
                 Event.OVERSPENT,
@@ -24,8 +31,8 @@ def notices(report: Report) -> list[Notice]:
                 f"It cost {spent:.2f} EUR where {planned:.2f} EUR were planned. "
                 + (
                     "The instance is gone: it costs nothing more."
-                    if report.instance.destroyed
-                    else f"Instance {report.instance.id} still runs: see `medialift cloud list`."
+                    if instance.destroyed
+                    else f"Instance {instance.id} still runs: see `medialift cloud list`."
                 ),
             )
         )
