@@ -1,4 +1,4 @@
-"""What happened at home before the story begins: Plex was claimed, scanned its library, people watched and rated.
+"""What happened at home before the story begins: Plex was claimed, it scanned, people watched and rated.
 
 It is done as people do it, through Plex's own interface, by python-plexapi.
 """
@@ -87,7 +87,7 @@ def _writable(url: str) -> bool:
 
 
 def _wait_quiet(plex: PlexServer) -> None:
-    """Until no section changes any more: counts equal, nothing refreshing, no activity, several times in a row."""
+    """Until no section changes any more: equal counts, nothing going on, several times in a row."""
     seen: list[object] = []
 
     def quiet() -> bool:

@@ -1,4 +1,4 @@
-"""After the burst: the run ended well, Plex is stopped for the export, the archive is in the store, verified."""
+"""After the burst: the run ended well, and the archive is in the store, verified."""
 
 from __future__ import annotations
 
