@@ -30,3 +30,7 @@ def test_containers_are_put_below_this_machines_own_cgroup(host):
     settings = json.loads(host.file("/etc/docker/daemon.json").content_string)
     own = host.check_output("grep name=systemd /proc/1/cgroup").split(":", 2)[2].removesuffix("/init.scope")
     assert settings["cgroup-parent"] == f"{own}/nested"
+
+
+def test_the_compose_plug_in_answers(host):
+    assert host.check_output("docker compose version") == "Docker Compose version v2.0.0"
