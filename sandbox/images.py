@@ -31,13 +31,12 @@ from .settings import BASE_IMAGE, CLOUD_IMAGE, LABEL, MACHINE_IMAGE, Settings
 INPUTS = "medialift.inputs"
 ROOTFS = "medialift/rootfs:12"
 SUITE = "bookworm"
-MIRROR = "http://deb.debian.org/debian"
 INCLUDED = "ca-certificates,python3"
 # In memory, because dpkg flushes every file, and in a mount namespace of its own, so that an interruption
 # leaves nothing mounted. Its output is the root file system as a tar stream.
 _DEBOOTSTRAP = f"""
 mount -t tmpfs -o mode=0755 rootfs "$1"
-debootstrap --variant=minbase --include={INCLUDED} --cache-dir="$2" {SUITE} "$1" {MIRROR} >&2
+debootstrap --variant=minbase --include={INCLUDED} --cache-dir="$2" {SUITE} "$1" >&2
 rm -rf "$1/var/cache/apt/archives"
 tar --directory "$1" --create --exclude='./dev/*' .
 """
@@ -170,7 +169,7 @@ def _inputs(name: str) -> str | None:
 
 
 def _rootfs_digest() -> str:
-    return hashlib.sha256(f"{SUITE} {MIRROR} {INCLUDED}".encode()).hexdigest()
+    return hashlib.sha256(f"{SUITE} {INCLUDED}".encode()).hexdigest()
 
 
 def _rootfs(settings: Settings, digest: str, say: Say, *, needed: bool) -> None:
@@ -209,7 +208,7 @@ def _rootfs(settings: Settings, digest: str, say: Say, *, needed: bool) -> None:
             docker("image", "rm", ROOTFS)  # made of half a stream
             raise Permanent(
                 f"debootstrap failed ({tail})",
-                MIRROR,
+                SUITE,
                 "Is this machine connected, and is sandbox/setup done?",
             )
     say(f"image {ROOTFS} made by debootstrap ({time.monotonic() - began:.0f} s)")
