@@ -143,6 +143,13 @@ def plan(request: Request) -> Plan:
     place = StorePlace(request.store, bucket, prefix)
     if request.reference:
         found = manifest.load(place, request.reference)
+        meant = found.sidecar.manifest
+        if (meant.kind, meant.library) != ("reference", request.library):
+            raise Unsafe(
+                f"This archive is no reference of the library '{request.library}'",
+                f"{found.url}: {meant.kind} of '{meant.library}'",
+                "Name one that plex_export.yml made, or none for the newest",
+            )
         if found.sidecar.quarantined:
             raise Unsafe("The reference is quarantined", found.url, "; ".join(found.sidecar.reasons))
     else:
