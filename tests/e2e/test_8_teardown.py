@@ -15,7 +15,8 @@ def torn_down(tmp_path_factory):
     """A home that was prepared, then torn down."""
     artifacts = tmp_path_factory.mktemp("teardown")
     world.up()
-    succeed("plex_home", artifacts=artifacts)
+    if on_home("test -s '" + DATA + "/com.plexapp.plugins.library.db'").returncode != 0:
+        succeed("plex_home", artifacts=artifacts)  # this chapter is told alone
     before = burst_world.archives()
     succeed("teardown", artifacts=artifacts)
     return artifacts, before
