@@ -1,8 +1,7 @@
-"""The sandbox as a whole: up again is quick, home is known, its media come from the store."""
+"""The sandbox as a whole: up again changes nothing, home is known, its media come from the store."""
 
 import subprocess
 import sys
-import time
 
 import httpx
 import pytest
@@ -33,12 +32,10 @@ def up():
     assert brought.returncode == 0, brought.stderr
 
 
-def test_up_again_changes_nothing_and_is_quick():
+def test_up_again_changes_nothing():
     home = inspect("container", HOME_NAME)["Id"]
-    began = time.monotonic()
     again = sandbox("up")
     assert (again.returncode, again.stdout) == (0, "")
-    assert time.monotonic() - began < 10
     assert inspect("container", HOME_NAME)["Id"] == home
 
 

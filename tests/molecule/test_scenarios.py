@@ -6,17 +6,27 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
+pytestmark = pytest.mark.sandbox
 ROOT = Path(__file__).parents[2]
 TOOLS = ROOT / ".venv/bin"
 SCENARIOS = sorted(folder.parent.name for folder in (ROOT / "molecule").glob("*/molecule.yml"))
 
 
+# These use the one cloud and the one plex.tv, which the end-to-end tests set back; the others only share the store.
+SHARING = {"cloud", "burst"}
+
+
 def test_there_are_scenarios():
-    assert {"host", "plex", "cloud"} <= set(SCENARIOS)
+    assert {"host", "plex", "cloud", "burst"} <= set(SCENARIOS)
 
 
-@pytest.mark.parametrize("scenario", SCENARIOS)
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        pytest.param(name, marks=pytest.mark.xdist_group("sandbox" if name in SHARING else "machines"))
+        for name in SCENARIOS
+    ],
+)
 def test_scenario(scenario, tmp_path):
     ended = subprocess.run(
         [str(TOOLS / "molecule"), "test", "-s", scenario],
