@@ -39,6 +39,10 @@ class Played:
         line = re.findall(rf"^{host}\s+: (ok=.*)$", self.output, re.MULTILINE)[-1]
         return {name: int(number) for name, number in re.findall(r"(\w+)=(\d+)", line)}
 
+    def of_task(self, name: str) -> str:
+        """How the last task of this name ended: ok, changed, fatal…"""
+        return re.findall(rf"^TASK \[{name}\] \**\n(\w+): ", self.output, re.MULTILINE)[-1]
+
     @property
     def folded(self) -> str:
         """The output in one line: Ansible breaks long messages where the terminal would end."""

@@ -53,7 +53,7 @@ def test_home_takes_nothing_that_is_in_quarantine(failed, tmp_path):
     assert refused.code != 0
     assert "quarantine" in refused.folded
     newest = succeed("plex_import", artifacts=tmp_path)
-    assert newest.recap("home")["changed"] == 0, newest.output
+    assert newest.of_task("Import the archive") == "ok", newest.output
     assert counts(home_plex()) == before
 
 
