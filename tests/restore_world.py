@@ -17,7 +17,7 @@ from medialift.errors import Transient
 from medialift.foundation import archive
 from medialift.foundation.journal import Journal
 from medialift.plex import database, remap
-from medialift.plex.restore import ArchiveSource, DataFolder, Home, Options
+from medialift.plex.restore import ArchiveSource, Home, LibraryFolder, Options
 from medialift.plex.server import Identity, PartFile, Preference
 from sandbox.plex.builder import LibraryBuilder
 from sandbox.plex.schema import NEW_VERSION, connect_as_plex
@@ -51,7 +51,7 @@ class Plex:
     """
 
     def __init__(self, data: Path, version: str = NEW_VERSION) -> None:
-        self.data, self.version = DataFolder(data), version
+        self.data, self.version = LibraryFolder(data), version
         self.trash = "1"
         self.viewers: list[list[str]] = []
         self.lost_files: tuple[str, ...] = ()
@@ -162,7 +162,7 @@ class World:
     @classmethod
     def attach(cls, folder: Path) -> World:
         """The world that was made in a folder, its Plex not running."""
-        data = DataFolder(folder / "Plex Media Server")
+        data = LibraryFolder(folder / "Plex Media Server")
         plex = Plex(data.path)
         home = Home(data, plex, plex, plex.totals, integrity)
         return cls(folder, plex, home, Journal(folder / "journal.jsonl"))
@@ -188,7 +188,7 @@ class World:
         shutil.copytree(self.home.data.path, cloud, ignore=shutil.ignore_patterns(".medialift", "*-shm"))
         with suppress(FileNotFoundError):
             (cloud / "Preferences.xml").unlink()
-        folder = DataFolder(cloud)
+        folder = LibraryFolder(cloud)
         with LibraryBuilder.in_folder(cloud):
             pass  # takes in what was still in the log
         remap.apply(remap.plan(folder.library, FORWARD), backup=False)
@@ -258,7 +258,7 @@ def describe(source: ArchiveSource, **changes: Any) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
-def tree(data: DataFolder) -> dict[str, str]:
+def tree(data: LibraryFolder) -> dict[str, str]:
     """{relative path: sha256} of all of Plex's files, ours left out; folders too, with an empty digest.
 
     A database in WAL mode changes its header when it is opened and closed, so it is read as rows.
@@ -295,7 +295,7 @@ def _rows(path: Path) -> Iterator[str]:
         con.close()
 
 
-def snapshot(data: DataFolder) -> dict[str, Any]:
+def snapshot(data: LibraryFolder) -> dict[str, Any]:
     con = sqlite3.connect(data.library)
     try:
         files = [row[0] for row in con.execute("SELECT file FROM media_parts ORDER BY id")]

@@ -198,7 +198,7 @@ def test_a_running_server_keeps_its_last_writes_in_the_wal_until_a_clean_stop(st
     assert copied.execute("SELECT count(*) FROM library_sections").fetchone() == (0,)
     started = time.monotonic()
     assert standin.stop() == 0
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 15
     assert not wal.exists()
     assert standin.query("SELECT name FROM library_sections") == [("Movies",)]
 

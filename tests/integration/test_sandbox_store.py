@@ -222,7 +222,7 @@ def test_what_hangs_goes_on_when_the_fault_is_removed(ports, bucket, faults):
     healer.start()
     began = time.monotonic()
     assert read(client(ports, read_timeout=20)) == BODY
-    assert 0.9 < time.monotonic() - began < 5
+    assert 0.9 < time.monotonic() - began < 30
 
 
 def test_slow_sends_at_a_rate(bucket, faults):

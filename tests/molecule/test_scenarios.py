@@ -12,7 +12,7 @@ TOOLS = ROOT / ".venv/bin"
 SCENARIOS = sorted(folder.parent.name for folder in (ROOT / "molecule").glob("*/molecule.yml"))
 
 
-# These use the one cloud and the one plex.tv, which the end-to-end tests set back; the others only share the store.
+# They use the one cloud and plex.tv, which the end-to-end tests set back; the others share only the store.
 SHARING = {"cloud", "burst"}
 
 

@@ -15,7 +15,7 @@ from medialift.errors import Permanent, Unsafe
 from medialift.foundation.journal import Journal
 from medialift.plex import database
 from medialift.plex.paths import PathMap
-from medialift.plex.restore import ArchiveSource, DataFolder, Injected, inject
+from medialift.plex.restore import ArchiveSource, Injected, LibraryFolder, inject
 from sandbox.plex.builder import LibraryBuilder
 from sandbox.plex.schema import NEW_VERSION, OLD_VERSION, connect_as_plex, create_library
 from tests.restore_world import FORWARD, World, describe, integrity, pack, snapshot, tree
@@ -31,10 +31,10 @@ def world(tmp_path: Path) -> World:
 
 
 @pytest.fixture
-def cloud(tmp_path: Path) -> DataFolder:
+def cloud(tmp_path: Path) -> LibraryFolder:
     folder = tmp_path / "instance" / "Plex Media Server"
     folder.mkdir(parents=True)
-    return DataFolder(folder)
+    return LibraryFolder(folder)
 
 
 def reference(world: World, **manifest) -> ArchiveSource:
@@ -60,7 +60,7 @@ def reference(world: World, **manifest) -> ArchiveSource:
     return pack(copy, world.folder / "reference.tar.zst", told)
 
 
-def put(source: ArchiveSource, cloud: DataFolder, tmp_path: Path, **options) -> Injected:
+def put(source: ArchiveSource, cloud: LibraryFolder, tmp_path: Path, **options) -> Injected:
     return inject(
         source,
         cloud,
@@ -71,7 +71,7 @@ def put(source: ArchiveSource, cloud: DataFolder, tmp_path: Path, **options) -> 
     )
 
 
-def test_homes_library_arrives_with_the_clouds_paths(world: World, cloud: DataFolder, tmp_path: Path):
+def test_homes_library_arrives_with_the_clouds_paths(world: World, cloud: LibraryFolder, tmp_path: Path):
     done = put(reference(world), cloud, tmp_path, plex_version=NEW_VERSION)
     there = snapshot(cloud)
     assert done.changed and done.manifest["kind"] == "reference"
@@ -86,7 +86,7 @@ def test_homes_library_arrives_with_the_clouds_paths(world: World, cloud: DataFo
     assert sorted(entry.name for entry in cloud.ours.iterdir()) == ["injected.json", "lock"]
 
 
-def test_the_same_archive_again_changes_nothing(world: World, cloud: DataFolder, tmp_path: Path):
+def test_the_same_archive_again_changes_nothing(world: World, cloud: LibraryFolder, tmp_path: Path):
     source = reference(world)
     first = put(source, cloud, tmp_path)
     before = tree(cloud)
@@ -95,7 +95,7 @@ def test_the_same_archive_again_changes_nothing(world: World, cloud: DataFolder,
     assert tree(cloud) == before
 
 
-def test_an_empty_library_of_a_fresh_plex_makes_room(world: World, cloud: DataFolder, tmp_path: Path):
+def test_an_empty_library_of_a_fresh_plex_makes_room(world: World, cloud: LibraryFolder, tmp_path: Path):
     cloud.databases.mkdir(parents=True)
     create_library(cloud.library, "new")
     create_library(cloud.blobs, "new")
@@ -103,7 +103,7 @@ def test_an_empty_library_of_a_fresh_plex_makes_room(world: World, cloud: DataFo
     assert database.sections(cloud.library)[0].items == 6
 
 
-def test_a_library_with_sections_is_never_overwritten(world: World, cloud: DataFolder, tmp_path: Path):
+def test_a_library_with_sections_is_never_overwritten(world: World, cloud: LibraryFolder, tmp_path: Path):
     with LibraryBuilder.in_folder(cloud.path) as library:
         library.add_section("Mine", "movie", "/mine")
     before = tree(cloud)
@@ -112,7 +112,7 @@ def test_a_library_with_sections_is_never_overwritten(world: World, cloud: DataF
     assert tree(cloud) == before
 
 
-def test_wrong_versions_damage_and_quarantine_are_refused(world: World, cloud: DataFolder, tmp_path: Path):
+def test_wrong_versions_damage_and_quarantine_are_refused(world: World, cloud: LibraryFolder, tmp_path: Path):
     source = reference(world)
     with pytest.raises(Unsafe, match="another version of Plex"):
         put(source, cloud, tmp_path, plex_version=OLD_VERSION)
@@ -134,7 +134,7 @@ def test_wrong_versions_damage_and_quarantine_are_refused(world: World, cloud: D
 
 @pytest.mark.parametrize("after", [1, 7, 60])
 def test_an_injection_that_was_cut_short_starts_anew(
-    world: World, cloud: DataFolder, tmp_path: Path, after: int
+    world: World, cloud: LibraryFolder, tmp_path: Path, after: int
 ):
     source = reference(world)
 
@@ -149,13 +149,13 @@ def test_an_injection_that_was_cut_short_starts_anew(
     assert {name for name in tree(world.home.data) if name.startswith("M")} <= set(tree(cloud))
 
 
-def test_another_map_than_the_manifests_can_be_given(world: World, cloud: DataFolder, tmp_path: Path):
+def test_another_map_than_the_manifests_can_be_given(world: World, cloud: LibraryFolder, tmp_path: Path):
     put(reference(world), cloud, tmp_path, paths=PathMap.of({"/library": "/mnt/x"}))
     assert snapshot(cloud)["sections"][0][3] == ("/mnt/x/media/Movies",)
 
 
 def test_an_archive_of_the_old_kind_is_read_with_what_its_log_holds(
-    world: World, cloud: DataFolder, tmp_path: Path
+    world: World, cloud: LibraryFolder, tmp_path: Path
 ):
     """The original system packed a running Plex: part of the library was in the log only."""
     data = world.home.data
@@ -180,7 +180,7 @@ def test_an_archive_of_the_old_kind_is_read_with_what_its_log_holds(
         put(ArchiveSource.at(old), cloud, tmp_path)
 
 
-def test_what_was_injected_is_written_down(world: World, cloud: DataFolder, tmp_path: Path):
+def test_what_was_injected_is_written_down(world: World, cloud: LibraryFolder, tmp_path: Path):
     done = put(reference(world), cloud, tmp_path)
     told = json.loads((cloud.ours / "injected.json").read_text())
     assert told["archive"] == done.archive and told["remap"]["forward"] == FORWARD
