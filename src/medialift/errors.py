@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 
 class MedialiftError(Exception):
     """An error that a person can act on.
@@ -29,6 +31,12 @@ class MedialiftError(Exception):
     def to_dict(self) -> dict[str, str]:
         """{kind, what, subject, hint}: for modules and `--json`."""
         return {"kind": self.kind, "what": self.what, "subject": self.subject, "hint": self.hint}
+
+
+def from_dict(told: Mapping[str, str]) -> MedialiftError:
+    """An error from what its `to_dict` told; one of an unknown kind is Permanent."""
+    kind = next((one for one in (Transient, Permanent, Unsafe) if one.kind == told.get("kind")), Permanent)
+    return kind(*(told.get(part, "") for part in ("what", "subject", "hint")))
 
 
 class Transient(MedialiftError):

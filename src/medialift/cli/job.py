@@ -16,15 +16,9 @@ from medialift.cli.session import BadInput, user_input
 from medialift.foundation import jobs
 from medialift.foundation.process import run as run_program
 from medialift.foundation.units import format_duration, parse_duration
+from medialift.plex.kinds import REGISTRY
 
 app = typer.Typer(no_args_is_help=True, help="Long work on this host, that outlives whoever started it.")
-
-# What each kind of job runs; imported only when it does.
-REGISTRY = {
-    "plex-export": "medialift.plex.export_job:run_job",
-    "plex-import": "medialift.plex.restore.job:run_job",
-    "plex-run": "medialift.plex.run:run_job",
-}
 
 Name = Annotated[str, typer.Argument(help="Name of the job, or its folder.")]
 

@@ -24,13 +24,7 @@ def opened(run: Session) -> tuple[objects.Store, str]:
     given = run.settings.store
     if not given.bucket:
         raise BadInput("No store is set up", "", "Set store.bucket, store.access_key and store.secret_key")
-    store = objects.Store(
-        given.endpoint,
-        given.region,
-        given.access_key.get_secret_value(),
-        given.secret_key.get_secret_value(),
-    )
-    return store, given.bucket
+    return objects.Store.of(given), given.bucket
 
 
 @app.command()

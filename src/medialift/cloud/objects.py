@@ -22,6 +22,7 @@ from botocore.config import Config
 
 from medialift.errors import MedialiftError, Permanent, Transient
 from medialift.foundation.backoff import attempts
+from medialift.settings import StoreSettings
 
 # S3 allows 10,000 parts: with 16 MiB each, an object of 156 GiB.
 PART_SIZE = 16 << 20
@@ -43,6 +44,10 @@ _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
 
+# Seconds over which a failing request is tried again before its error is raised.
+PATIENCE = 180.0
+
+
 @dataclass(frozen=True)
 class Store:
     """Where the store is and how to get in.
@@ -58,7 +63,18 @@ class Store:
     access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     timeout: float = 60.0
-    patience: float = 180.0
+    patience: float = PATIENCE
+
+    @classmethod
+    def of(cls, given: StoreSettings, *, patience: float = PATIENCE) -> Store:
+        """The store of this host's settings."""
+        return cls(
+            given.endpoint,
+            given.region,
+            given.access_key.get_secret_value(),
+            given.secret_key.get_secret_value(),
+            patience=patience,
+        )
 
     @cached_property
     def client(self) -> Any:

@@ -103,13 +103,7 @@ def collect_here(sources: Sources, *, name: str, folder: Path | None = None) -> 
         return collect(known, name=name, runner=runner, folder=folder)
     if not loaded.store.bucket:
         raise Permanent("There is no store to put logs into", "store.bucket", "Set it, or give a folder")
-    store = Store(
-        loaded.store.endpoint,
-        loaded.store.region,
-        loaded.store.access_key.get_secret_value(),
-        loaded.store.secret_key.get_secret_value(),
-    )
-    place = (store, loaded.store.bucket, f"{loaded.store.prefix}/logs")
+    place = (Store.of(loaded.store), loaded.store.bucket, f"{loaded.store.prefix}/logs")
     return collect(known, name=name, runner=runner, store=place)
 
 

@@ -30,13 +30,7 @@ def store(host: Host) -> Iterator[Finding]:
         yield Finding("store", SKIPPED, "No bucket is set")
         return
     yield _clock(host)
-    opened = objects.Store(
-        given.endpoint,
-        given.region,
-        given.access_key.get_secret_value(),
-        given.secret_key.get_secret_value(),
-        patience=5.0,
-    )
+    opened = objects.Store.of(given, patience=5.0)
     try:
         objects.check(opened, given.bucket, write=True, prefix=given.prefix)
     except MedialiftError as error:

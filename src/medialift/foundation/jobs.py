@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Event, current_thread, main_thread
 from typing import Any
 
-from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.errors import MedialiftError, Permanent, Transient, from_dict
 from medialift.foundation import atomic
 from medialift.foundation.journal import Entry, Journal, Phase, entries, phases
 from medialift.foundation.process import Runner
@@ -326,11 +326,7 @@ def execute(folder: Path, registry: Mapping[str, str], *, clock: Clock | None = 
             result |= {"outcome": FAILED, "error": what.to_dict()}
         atomic.write_json(folder / "result.json", result)
         failed = result["outcome"] == FAILED
-        text = (
-            MedialiftError(**{k: v for k, v in result["error"].items() if k != "kind"})
-            if failed
-            else "ended well"
-        )
+        text = from_dict(result["error"]) if failed else "ended well"
         journal.add("job", "note", data={"text": str(text), "outcome": result["outcome"]})
         return 1 if failed else 0
 

@@ -63,6 +63,10 @@ class DataFolder:
     path: Path
 
     @property
+    def databases(self) -> Path:
+        return self.path / DATABASES
+
+    @property
     def library(self) -> Path:
         return self.path / LIBRARY_NAME
 

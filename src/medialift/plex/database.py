@@ -32,7 +32,10 @@ Triggers = Literal["old", "new"]
 MOVIE, SHOW, EPISODE, ARTIST, TRACK, PHOTO, PLAYLIST = 1, 2, 4, 8, 10, 13, 15
 
 TYPE_NAMES = {MOVIE: "movie", SHOW: "show", ARTIST: "artist", PHOTO: "photo"}
+TYPES = {name: number for number, name in TYPE_NAMES.items()}
 LEAVES = {MOVIE: MOVIE, SHOW: EPISODE, ARTIST: TRACK, PHOTO: PHOTO}
+# By the name of a section's type, what its leaves are: the items that have files.
+LEAF_TYPES = {name: LEAVES[number] for name, number in TYPES.items()}
 
 # What is read or written here. A database that lacks one of these is from a Plex we do not know.
 _NEEDED = {

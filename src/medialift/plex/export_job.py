@@ -28,8 +28,6 @@ from medialift.plex.server import PlexServer
 from medialift.plex.snapshot import Mode
 from medialift.settings import Settings
 
-KIND = "plex-export"
-
 # The version is asked of the server when the export runs.
 _LATER = "told by the server"
 
@@ -141,12 +139,7 @@ class HostExport:
         given = self.settings.store
         store = None
         if given.bucket or any(url.startswith("s3://") for url in self.options.destinations):
-            store = Store(
-                given.endpoint,
-                given.region,
-                given.access_key.get_secret_value(),
-                given.secret_key.get_secret_value(),
-            )
+            store = Store.of(given)
         urls = self.options.destinations or ([f"s3://{given.bucket}/{given.prefix}"] if given.bucket else [])
         if not urls:
             raise Permanent(

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
+from medialift.errors import Transient, from_dict
 from medialift.foundation import jobs, process
+from medialift.foundation.launching import SYSTEMD, joined_or_new, launch
 from medialift.foundation.process import Runner
 from medialift.foundation.waiting import Clock, SystemClock
-from medialift.plex.export_job import KIND, ExportOptions, HostExport, described
-
-SYSTEMD, PROCESS = "systemd", "process"
-
-_ERRORS: Mapping[str, type[MedialiftError]] = {kind.kind: kind for kind in (Transient, Permanent, Unsafe)}
+from medialift.plex import kinds
+from medialift.plex.export_job import ExportOptions, HostExport, described
 
 
 @dataclass(frozen=True)
@@ -62,12 +57,9 @@ class ExportWork:
         if there is not None:
             return None, {"changed": False, **described(host, there)}
         host.check()
-        folder = self._job(options)
-        if self.supervisor == SYSTEMD:
-            jobs.start(folder, self.runner)
-        else:
-            program = Path(sys.executable).parent / "medialift"
-            jobs.start_detached(folder, [str(program), "job", "run"])
+        arguments = options.model_dump(mode="json", exclude_unset=True)
+        folder = joined_or_new(self.folder, kinds.EXPORT, arguments, self.clock)
+        launch(folder, self.supervisor, self.runner)
         return folder, {}
 
     def end(self, job: Path, at_most: float, *, every: float = 2.0) -> dict[str, Any]:
@@ -81,24 +73,9 @@ class ExportWork:
         if ended.state == jobs.OK:
             return dict(ended.value)
         if ended.state == jobs.FAILED:
-            kind = _ERRORS.get(ended.error.get("kind", ""), Permanent)
-            raise kind(*(ended.error.get(part, "") for part in ("what", "subject", "hint")))
+            raise from_dict(ended.error)
         if ended.state == jobs.DIED:
             raise Transient("The export died without a result", job.name, "Export again")
         raise Transient(
             f"The export has not ended within {at_most:g} s, and goes on", job.name, "Wait longer for it"
         )
-
-    def _job(self, options: ExportOptions) -> Path:
-        arguments = options.model_dump(mode="json", exclude_unset=True)
-        for there in sorted(self.folder.glob(f"{KIND}-*")):
-            if jobs.state(there).state in (jobs.WAITING, jobs.RUNNING) and _arguments(there) == arguments:
-                return there
-        stamp = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        made = self.folder / f"{KIND}-{stamp}"
-        jobs.submit(made, KIND, arguments)
-        return made
-
-
-def _arguments(job: Path) -> Any:
-    return json.loads((job / "job.json").read_bytes())["arguments"]

@@ -19,7 +19,7 @@ from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.waiting import Clock
 from medialift.mounts import check as mounts
 from medialift.mounts.check import READ_BYTES, Read, Verdict
-from medialift.plex.database import LEAVES, TYPE_NAMES
+from medialift.plex.database import LEAF_TYPES
 from medialift.plex.paths import PathMap
 from medialift.plex.preferences import Settable
 from medialift.plex.server import Section
@@ -28,8 +28,6 @@ from medialift.plex.server import Section
 # saw something else than the library. Single files do go.
 DELETED_NUMBER = 3
 DELETED_SHARE = 0.02
-
-_KINDS = {name: LEAVES[number] for number, name in TYPE_NAMES.items()}
 
 
 @dataclass(frozen=True)
@@ -255,11 +253,11 @@ def alive(database: Path, sections: Iterable[Section]) -> dict[str, frozenset[in
                 for row in con.execute(
                     "SELECT id FROM metadata_items "
                     "WHERE library_section_id = ? AND metadata_type = ? AND deleted_at IS NULL",
-                    (int(section.key), _KINDS[section.type]),
+                    (int(section.key), LEAF_TYPES[section.type]),
                 )
             )
             for section in sections
-            if section.type in _KINDS
+            if section.type in LEAF_TYPES
         }
 
 

@@ -6,26 +6,25 @@ from pathlib import Path
 
 from medialift.errors import Permanent
 from medialift.foundation.process import Runner
+from medialift.plex.data_folder import DataFolder
 from medialift.plex.server import PlexServer, read_token
 from medialift.plex.service import NATIVE_SQLITE, PlexService, PlexSqlite
 from medialift.settings import Settings
 
-_DATABASES = Path("Plug-in Support/Databases")
-
 
 def database(settings: Settings) -> Path:
     """The library's database."""
-    return settings.plex.data / _DATABASES / "com.plexapp.plugins.library.db"
+    return DataFolder(settings.plex.data).library
 
 
 def blobs(settings: Settings) -> Path:
     """The database of the library's blobs: it travels with the library's, always."""
-    return settings.plex.data / _DATABASES / "com.plexapp.plugins.library.blobs.db"
+    return DataFolder(settings.plex.data).blobs
 
 
 def preferences(settings: Settings) -> Path:
     """The server's Preferences.xml, which holds its identity and its token."""
-    return settings.plex.data / "Preferences.xml"
+    return DataFolder(settings.plex.data).preferences
 
 
 def server(settings: Settings) -> PlexServer:

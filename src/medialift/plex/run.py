@@ -30,8 +30,6 @@ from medialift.plex.scan import Times, Watch
 from medialift.plex.selection import Selection, choose
 from medialift.plex.server import PlexServer, Section, connect
 
-KIND = "plex-run"
-
 OK, QUARANTINED = "ok", "quarantined"
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.errors import Permanent, Transient, from_dict
 from medialift.foundation import atomic, jobs, process
 from medialift.foundation.jobs import Status
 from medialift.foundation.journal import entries
+from medialift.foundation.launching import SYSTEMD, launch
 from medialift.foundation.process import Runner
-from medialift.plex.run import KIND, Request
-
-SYSTEMD, PROCESS = "systemd", "process"
+from medialift.plex import kinds
+from medialift.plex.run import Request
 
 # Secrets lie beside the job in files of their own, which only its owner reads, and go when it has ended.
 _CLAIM, _ACCOUNT = "claim-token", "account-token"
@@ -64,15 +63,12 @@ class Job:
         if predict:
             return wanted
         # Refused before a secret is written: the secret must not reach a job that it is not meant for.
-        jobs.submit(self.folder, KIND, given)
+        jobs.submit(self.folder, kinds.RUN, given)
         if now != jobs.OK:
             self._hand_over(secrets)
         if not wanted:
             return False
-        if self.supervisor == SYSTEMD:
-            return jobs.start(self.folder, self.runner)
-        program = Path(sys.executable).parent / "medialift"
-        return jobs.start_detached(self.folder, [str(program), "job", "run"])
+        return launch(self.folder, self.supervisor, self.runner)
 
     def wait(self, at_most: float, *, every: float = 2.0) -> Status:
         """Stay with it until it ended or `at_most` seconds passed.
@@ -122,9 +118,7 @@ class Job:
         if now.state == jobs.OK:
             told["result"] = dict(now.value)
         if now.state == jobs.FAILED:
-            error = dict(now.error)
-            parts = [error.get(name, "") for name in ("what", "subject", "hint")]
-            told["error"] = {**error, "msg": str(MedialiftError(*parts))}
+            told["error"] = {**now.error, "msg": str(from_dict(now.error))}
         if now.state == jobs.DIED:
             died = Permanent(
                 "The job died without a result",

@@ -18,7 +18,7 @@ from medialift.foundation.journal import phases
 from medialift.plex import database
 from medialift.plex.restore import (
     ArchiveSource,
-    DataFolder,
+    LibraryFolder,
     Options,
     Outcome,
     import_library,
@@ -454,7 +454,7 @@ def test_a_library_with_old_triggers_goes_the_same_way(tmp_path: Path):
 
 def test_a_folder_without_a_library_is_refused(world: World, tmp_path: Path):
     (tmp_path / "empty").mkdir()
-    home = replace(world.home, data=DataFolder(tmp_path / "empty"))
+    home = replace(world.home, data=LibraryFolder(tmp_path / "empty"))
     with pytest.raises(Permanent, match="no Plex library here"):
         import_library(home, world.burst(), OPTIONS, journal=world.journal, clock=world.clock)
 

@@ -12,12 +12,10 @@ from medialift.cli.session import BadInput, user_input
 from medialift.foundation.units import format_size, parse_duration
 from medialift.plex import installation, restore
 from medialift.plex import remap as remapping
-from medialift.plex.export_job import KIND as EXPORT
 from medialift.plex.export_job import ExportOptions, HostExport
+from medialift.plex.kinds import EXPORT, IMPORT
 from medialift.plex.paths import PathMap
 from medialift.plex.restore import job as restore_job
-
-IMPORT = "plex-import"
 
 
 def export(

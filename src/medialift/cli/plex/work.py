@@ -14,9 +14,9 @@ import medialift.plex.report as reports
 from medialift.cli import job, session
 from medialift.cli.session import BadInput, Session, user_input
 from medialift.mounts.check import RCLONE
-from medialift.plex import installation
+from medialift.plex import installation, kinds
 from medialift.plex.preferences import HOME, LOCKDOWN
-from medialift.plex.run import KIND, Request
+from medialift.plex.run import Request
 from medialift.plex.work import Job
 
 Sections = Annotated[list[str] | None, typer.Option("--section", help="Name of a section; repeatable.")]
@@ -52,7 +52,7 @@ def scan(
     }
     with user_input():
         Request.of(wanted)
-    job.conclude(run, job.here(run, job.stamped("scan"), KIND, wanted))
+    job.conclude(run, job.here(run, job.stamped("scan"), kinds.RUN, wanted))
 
 
 def run(
@@ -82,7 +82,7 @@ def run(
     with user_input():
         Request.of(wanted)
     if here:
-        job.conclude(this, job.here(this, name, KIND, wanted))
+        job.conclude(this, job.here(this, name, kinds.RUN, wanted))
         return
     Job(this.settings.jobs.folder / name).start(wanted, _claim_secrets(claim_file))
     if detach:

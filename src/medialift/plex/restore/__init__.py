@@ -10,17 +10,17 @@ from medialift.plex.restore.home import Home, connect
 from medialift.plex.restore.importing import Options, Outcome, Prediction, import_library, predict
 from medialift.plex.restore.injection import Injected, inject
 from medialift.plex.restore.job import run_job
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.layout import LibraryFolder
 from medialift.plex.restore.source import ArchiveSource, find
 from medialift.plex.restore.undoing import Recovered, recover, rollback
 
 __all__ = [
     "ArchiveSource",
-    "DataFolder",
     "History",
     "Home",
     "Imported",
     "Injected",
+    "LibraryFolder",
     "Options",
     "Outcome",
     "Prediction",

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from medialift.errors import Permanent
 from medialift.foundation.atomic import sync_folder, write_json
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.layout import LibraryFolder
 
 # stopping: Plex is being stopped, nothing moved yet. swapping, swapped: renames going on, or done and not
 # verified. verified: the new library serves. undoing: the old one is being put back.
@@ -73,7 +73,7 @@ class History:
         }
 
 
-def read_history(data: DataFolder) -> History:
+def read_history(data: LibraryFolder) -> History:
     """What `imported.json` tells.
 
     Raises:
@@ -88,14 +88,14 @@ def read_history(data: DataFolder) -> History:
         raise _damaged(data.ours / "imported.json") from error
 
 
-def add_import(data: DataFolder, one: Imported) -> None:
+def add_import(data: LibraryFolder, one: Imported) -> None:
     """Note a verified import, once."""
     history = read_history(data)
     if all(known.name != one.name for known in history.imports):
         _write_history(data, History((*history.imports, one)))
 
 
-def note_rollback(data: DataFolder, name: str) -> None:
+def note_rollback(data: LibraryFolder, name: str) -> None:
     """Note that the import `name` was taken back."""
     history = read_history(data)
     _write_history(
@@ -106,7 +106,7 @@ def note_rollback(data: DataFolder, name: str) -> None:
     )
 
 
-def read_pending(data: DataFolder) -> Pending | None:
+def read_pending(data: LibraryFolder) -> Pending | None:
     """What is under way; None when nothing is.
 
     Raises:
@@ -121,23 +121,23 @@ def read_pending(data: DataFolder) -> Pending | None:
         raise _damaged(_pending(data)) from error
 
 
-def write_pending(data: DataFolder, pending: Pending) -> None:
+def write_pending(data: LibraryFolder, pending: Pending) -> None:
     """Write down what is about to happen; it is on disk when this returns."""
     data.prepare()
     write_json(_pending(data), asdict(pending), mode=0o600)
 
 
-def clear_pending(data: DataFolder) -> None:
+def clear_pending(data: LibraryFolder) -> None:
     """Nothing is under way any more."""
     _pending(data).unlink(missing_ok=True)
     sync_folder(data.ours)
 
 
-def _pending(data: DataFolder) -> Path:
+def _pending(data: LibraryFolder) -> Path:
     return data.ours / "import.json"
 
 
-def _write_history(data: DataFolder, history: History) -> None:
+def _write_history(data: LibraryFolder, history: History) -> None:
     data.prepare()
     write_json(data.ours / "imported.json", history.to_dict(), mode=0o600)
 

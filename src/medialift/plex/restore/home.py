@@ -10,13 +10,11 @@ from typing import Protocol
 
 from medialift.foundation.waiting import Clock
 from medialift.plex import installation
-from medialift.plex.database import TYPE_NAMES
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.database import TYPES
+from medialift.plex.restore.layout import LibraryFolder
 from medialift.plex.server import Identity, PartFile, PlexServer, Preference
 from medialift.plex.service import Service
 from medialift.settings import Settings
-
-KINDS = {name: kind for kind, name in TYPE_NAMES.items()}
 
 
 class Server(Protocol):
@@ -41,7 +39,7 @@ class Home:
         integrity: what is wrong with a database, by Plex's own SQLite; it is asked while Plex runs too.
     """
 
-    data: DataFolder
+    data: LibraryFolder
     service: Service
     server: Server
     totals: Callable[[], Mapping[str, int]]
@@ -56,7 +54,7 @@ def connect(settings: Settings) -> Home:
     """
     server = installation.server(settings)
     return Home(
-        data=DataFolder(settings.plex.data),
+        data=LibraryFolder(settings.plex.data),
         service=installation.service(settings),
         server=server,
         totals=lambda: totals(server),
@@ -73,7 +71,7 @@ def totals(server: PlexServer) -> dict[str, int]:
         Transient, Permanent: it could not be asked. Never an incomplete answer.
     """
     return {
-        section.name: server.count(section.key, KINDS[section.type])
+        section.name: server.count(section.key, TYPES[section.type])
         for section in server.sections()
-        if section.type in KINDS
+        if section.type in TYPES
     }

@@ -17,7 +17,7 @@ from medialift.plex.manifest import Manifest
 from medialift.plex.paths import PathMap
 from medialift.plex.restore import checks, moves, staging
 from medialift.plex.restore.claims import Claims
-from medialift.plex.restore.layout import DataFolder, FreeSpace, free_space, refuse_small_disk
+from medialift.plex.restore.layout import FreeSpace, LibraryFolder, free_space, refuse_small_disk
 from medialift.plex.restore.source import ArchiveSource
 from medialift.plex.restore.staging import Integrity
 from medialift.plex.restore.undoing import exclusively
@@ -51,7 +51,7 @@ class Injected:
 
 def inject(
     source: ArchiveSource,
-    data: DataFolder,
+    data: LibraryFolder,
     *,
     integrity: Integrity,
     owner: tuple[int, int],
@@ -128,7 +128,7 @@ def inject(
         return Injected(True, archive, told, tuple(facts.sections(data.library)), remap)
 
 
-def _marker(data: DataFolder) -> Mapping[str, Any] | None:
+def _marker(data: LibraryFolder) -> Mapping[str, Any] | None:
     """What was injected before, when the library is still there."""
     path = data.ours / f"{_NAME}.json"
     if not path.is_file() or not data.library.is_file():
@@ -137,7 +137,7 @@ def _marker(data: DataFolder) -> Mapping[str, Any] | None:
     return told
 
 
-def _refuse_occupied(data: DataFolder) -> None:
+def _refuse_occupied(data: LibraryFolder) -> None:
     if not data.library.exists():
         return
     who = users(data.library)

@@ -15,7 +15,7 @@ from medialift.plex.places import StorePlace
 from medialift.plex.restore.home import Home, connect
 from medialift.plex.restore.importing import Options, import_library
 from medialift.plex.restore.injection import inject, owner_of
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.layout import LibraryFolder
 from medialift.plex.restore.source import NEWEST, ArchiveSource, find
 from medialift.plex.restore.undoing import recover, rollback
 from medialift.settings import Settings, load
@@ -102,7 +102,7 @@ def source(settings: Settings, told: Mapping[str, Any]) -> ArchiveSource:
     here = settings.store
     return find(
         str(told.get("archive") or NEWEST),
-        store=_store(settings) if here.bucket else None,
+        store=Store.of(settings.store) if here.bucket else None,
         bucket=here.bucket,
         prefix=here.prefix,
         library=settings.plex.library,
@@ -118,14 +118,7 @@ def store_place(settings: Settings) -> StorePlace:
     """
     if not settings.store.bucket:
         raise Permanent("No store is configured", "store.bucket", "Set it, or name a file with its full path")
-    return StorePlace(_store(settings), settings.store.bucket, settings.store.prefix)
-
-
-def _store(settings: Settings) -> Store:
-    here = settings.store
-    return Store(
-        here.endpoint, here.region, here.access_key.get_secret_value(), here.secret_key.get_secret_value()
-    )
+    return StorePlace(Store.of(settings.store), settings.store.bucket, settings.store.prefix)
 
 
 def options(settings: Settings, told: Mapping[str, Any]) -> Options:
@@ -150,7 +143,7 @@ def _inject(context: Context, settings: Settings) -> dict[str, Any]:
         mapped = PathMap.of(paths)
     else:
         mapped = PathMap.load(settings.plex.path_map) if settings.plex.path_map else None
-    data = DataFolder(settings.plex.data)
+    data = LibraryFolder(settings.plex.data)
     if not data.path.is_dir():
         raise Permanent("Plex's data folder is not there", str(data.path), "Apply the role 'plex' first")
     return inject(

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from medialift.errors import Permanent
 from medialift.foundation.units import format_size
+from medialift.plex.data_folder import DATABASES, DataFolder
 from medialift.plex.database import BLOBS, LIBRARY
 
-DATABASES = "Plug-in Support/Databases"
 # Written by SQLite beside a database; each belongs to just the database it was written for.
 SIDECARS = ("-wal", "-shm", "-journal")
 OVERLAYS = ("Metadata", "Media")
@@ -21,25 +21,11 @@ FreeSpace = Callable[[Path], int]
 
 
 @dataclass(frozen=True)
-class DataFolder:
-    """Plex's data folder: the one with Preferences.xml.
+class LibraryFolder(DataFolder):
+    """Plex's data folder as one whose library is exchanged.
 
     All that we add is in `.medialift` in it, on the same file system, so that everything moves by rename.
     """
-
-    path: Path
-
-    @property
-    def databases(self) -> Path:
-        return self.path / DATABASES
-
-    @property
-    def library(self) -> Path:
-        return self.databases / LIBRARY
-
-    @property
-    def blobs(self) -> Path:
-        return self.databases / BLOBS
 
     @property
     def ours(self) -> Path:

@@ -17,8 +17,9 @@ from typing import Literal
 
 from medialift.errors import Permanent, Unsafe
 from medialift.foundation.atomic import replacing, sync_folder
+from medialift.plex.data_folder import DATABASES
 from medialift.plex.database import BLOBS, LIBRARY
-from medialift.plex.restore.layout import DATABASES, OVERLAYS, SIDECARS, DataFolder
+from medialift.plex.restore.layout import OVERLAYS, SIDECARS, LibraryFolder
 
 # folder: make one that is missing. aside: home's file goes to the rollback. in: the new file takes its
 # place. sidecars: when undone, what SQLite wrote beside the new database goes with it.
@@ -45,7 +46,7 @@ class Counted:
     replaced: int
 
 
-def drop_identical(staging: Path, data: DataFolder) -> int:
+def drop_identical(staging: Path, data: LibraryFolder) -> int:
     """Remove staged metadata that home has byte for byte; how many. Home's stays what it is."""
     dropped = 0
     for path in _overlay(staging):
@@ -56,7 +57,7 @@ def drop_identical(staging: Path, data: DataFolder) -> int:
     return dropped
 
 
-def plan(staging: Path, data: DataFolder) -> list[Move]:
+def plan(staging: Path, data: LibraryFolder) -> list[Move]:
     """The steps that bring a staged library in. Plex must be stopped: they depend on what is there now."""
     steps: list[Move] = []
     made: set[str] = set()
@@ -108,7 +109,7 @@ def read(rollback: Path) -> list[Move]:
 
 def perform(
     steps: Sequence[Move],
-    data: DataFolder,
+    data: LibraryFolder,
     staging: Path,
     rollback: Path,
     owner: tuple[int, int],
@@ -147,7 +148,7 @@ def perform(
 
 def undo(
     steps: Sequence[Move],
-    data: DataFolder,
+    data: LibraryFolder,
     into: Path,
     rollback: Path,
     *,
@@ -204,7 +205,7 @@ def _overlay(staging: Path) -> Iterator[str]:
             yield from (f"{relative}/{name}" for name in sorted(files))
 
 
-def _missing_folders(path: str, data: DataFolder, made: set[str]) -> list[Move]:
+def _missing_folders(path: str, data: LibraryFolder, made: set[str]) -> list[Move]:
     parts = path.split("/")[:-1]
     steps = []
     for depth in range(1, len(parts) + 1):

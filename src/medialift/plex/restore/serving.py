@@ -11,7 +11,7 @@ from threading import Event
 from medialift.errors import Unsafe
 from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.waiting import Clock
-from medialift.plex.database import LEAVES, TYPE_NAMES, SectionFacts
+from medialift.plex.database import LEAF_TYPES, SectionFacts
 from medialift.plex.guard import prove_trash_off
 from medialift.plex.restore.home import Home
 
@@ -27,11 +27,10 @@ class Samples:
 
 def choose(library: Path, sections: Sequence[SectionFacts], dice: random.Random) -> Samples:
     """Choose items to look for afterwards. Seeks by id: no scan of a large library."""
-    kinds = {name: LEAVES[number] for number, name in TYPE_NAMES.items()}
     chosen: dict[str, tuple[str, ...]] = {}
     with open_readonly(library) as con:
         for section in sections:
-            kind = kinds.get(section.type)
+            kind = LEAF_TYPES.get(section.type)
             if kind is None or not section.leaves:
                 continue
             asked = {"section": section.id, "kind": kind}

@@ -15,10 +15,11 @@ from medialift.foundation.archive import Verified
 from medialift.foundation.sqlite import translated
 from medialift.plex import database as facts
 from medialift.plex import remap
+from medialift.plex.data_folder import DATABASES
 from medialift.plex.manifest import Manifest, Sidecar
 from medialift.plex.paths import PathMap
 from medialift.plex.restore import checks
-from medialift.plex.restore.layout import DATABASES, DataFolder, own, wanted
+from medialift.plex.restore.layout import LibraryFolder, own, wanted
 from medialift.plex.restore.source import ArchiveSource
 
 Integrity = Callable[[Path], Sequence[str]]
@@ -103,7 +104,7 @@ def discard(folder: Path) -> None:
             shutil.rmtree(rest)
 
 
-def discard_all(data: DataFolder) -> None:
+def discard_all(data: LibraryFolder) -> None:
     """Remove every staging folder: nothing is under way any more."""
     if data.ours.is_dir():
         for folder in (*data.ours.glob("staging-*"), *data.ours.glob(".staging-*.part")):

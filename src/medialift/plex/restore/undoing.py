@@ -18,7 +18,7 @@ from medialift.plex import database as facts
 from medialift.plex.restore import history, moves, serving, staging
 from medialift.plex.restore.history import Imported, Pending
 from medialift.plex.restore.home import Home
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.layout import LibraryFolder
 
 READY_SECONDS = 900.0
 
@@ -56,7 +56,7 @@ class RolledBack:
 
 
 @contextmanager
-def exclusively(data: DataFolder) -> Iterator[None]:
+def exclusively(data: LibraryFolder) -> Iterator[None]:
     """Hold the library's lock: one import or rollback at a time.
 
     Raises:
@@ -105,7 +105,7 @@ def recover_held(home: Home, *, ready: float, clock: Clock, stop: Event) -> Reco
     return Recovered("put back" if moved else "restarted", pending.name)
 
 
-def complete(data: DataFolder, pending: Pending, *, at: str) -> None:
+def complete(data: LibraryFolder, pending: Pending, *, at: str) -> None:
     """Turn a verified import into history."""
     history.add_import(data, Imported(pending.name, pending.archive, pending.source, at))
     history.clear_pending(data)
@@ -188,7 +188,7 @@ def rollback(
         return RolledBack(current, undone)
 
 
-def prune(data: DataFolder, keep: int) -> list[str]:
+def prune(data: LibraryFolder, keep: int) -> list[str]:
     """Remove all but the newest `keep` rollbacks, and undone imports likewise; names of what went."""
     removed = []
     order = [one.name for one in history.read_history(data).imports]

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.errors import Transient, from_dict
 from medialift.foundation import jobs, process
+from medialift.foundation.launching import SYSTEMD, joined_or_new, launch
 from medialift.foundation.process import Runner
 from medialift.foundation.waiting import Clock, SystemClock
+from medialift.plex import kinds
 from medialift.plex.manifest import Found, Kind, usable
 from medialift.plex.restore import history, importing, job
 from medialift.plex.restore.home import connect
-from medialift.plex.restore.layout import DataFolder
+from medialift.plex.restore.layout import LibraryFolder
 from medialift.plex.restore.source import NEWEST
 from medialift.settings import Settings
-
-KIND = "plex-import"
-SYSTEMD, PROCESS = "systemd", "process"
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class ImportWork:
             MedialiftError: the job would be refused, for this reason.
         """
         settings = job.settings_of(arguments)
-        data = DataFolder(settings.plex.data)
+        data = LibraryFolder(settings.plex.data)
         state = job.state_of(arguments)
         if self.nothing_to_import(arguments):
             return {**_predicted(True, "there is no archive yet", ""), "predicted": True}
@@ -77,7 +74,7 @@ class ImportWork:
         }
 
     def _predict_injection(
-        self, settings: Settings, data: DataFolder, arguments: Mapping[str, Any]
+        self, settings: Settings, data: LibraryFolder, arguments: Mapping[str, Any]
     ) -> dict[str, Any]:
         sidecar = job.source(settings, arguments).sidecar()
         marker = data.ours / "injected.json"
@@ -112,11 +109,8 @@ class ImportWork:
             Permanent: an argument is wrong, or the job cannot be started.
         """
         job.state_of(arguments)
-        folder = self._job(arguments)
-        if self.supervisor == SYSTEMD:
-            jobs.start(folder, self.runner)
-        else:
-            jobs.start_detached(folder, [str(Path(sys.executable).parent / "medialift"), "job", "run"])
+        folder = joined_or_new(self.folder, kinds.IMPORT, arguments, self.clock)
+        launch(folder, self.supervisor, self.runner)
         return folder
 
     def end(self, folder: Path, at_most: float, *, every: float = 2.0) -> dict[str, Any]:
@@ -142,26 +136,13 @@ class ImportWork:
                 folder.name,
                 "Import again: what was cut short is put right first",
             ).to_dict()
-        parts = [error.get(part, "") for part in ("what", "subject", "hint")]
         back = any(phase.name == importing.PUT_BACK_PHASE and phase.outcome == "ok" for phase in ended.phases)
         return {
             "changed": False,
-            "error": {**error, "msg": str(MedialiftError(*parts))},
+            "error": {**error, "msg": str(from_dict(error))},
             "rolled_back": back,
             "phases": phases,
         }
-
-    def _job(self, arguments: Mapping[str, Any]) -> Path:
-        wanted = json.loads(json.dumps(dict(arguments)))
-        for there in sorted(self.folder.glob(f"{KIND}-*")):
-            going = jobs.state(there).state in (jobs.WAITING, jobs.RUNNING)
-            if going and json.loads((there / "job.json").read_bytes())["arguments"] == wanted:
-                return there
-        stamp = datetime.fromtimestamp(self.clock.now(), UTC).strftime("%Y%m%dT%H%M%S%fZ")
-        made = self.folder / f"{KIND}-{stamp}"
-        if not jobs.submit(made, KIND, arguments):
-            raise Permanent("A job of this name is there already", made.name, "Start again")
-        return made
 
 
 def _predicted(changed: bool, reason: str, archive: str) -> dict[str, Any]:
