@@ -307,7 +307,7 @@ class PlexServer:
             raise _still_starting(self.url)
         if not reply.is_success:
             raise Permanent(
-                "Plex refused the claim token",
+                "Plex refused the claim token: it has expired, or was used before",
                 f"{self.url} answered {reply.status_code}",
                 "Get a new one from https://plex.tv/claim: it is good for four minutes, once",
             )
