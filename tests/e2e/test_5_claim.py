@@ -60,7 +60,7 @@ def continued(expired):
 def test_it_says_that_the_token_is_good_no_more_and_what_to_do(expired):
     _, ended, _ = expired
     assert ended.code != 0
-    assert "claim token" in ended.folded and "expired" in ended.folded
+    assert "Plex refused the claim token: it has expired" in ended.folded
     assert "get a new token from https://plex.tv/claim and run the burst again" in ended.folded
 
 
