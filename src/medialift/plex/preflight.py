@@ -15,7 +15,7 @@ from medialift.cloud import objects
 from medialift.cloud.objects import Store
 from medialift.errors import Permanent, Unsafe
 from medialift.foundation.units import format_size, parse_size
-from medialift.plex import layout, manifest
+from medialift.plex import manifest, scratch
 from medialift.plex.manifest import Found
 from medialift.plex.paths import PathMap
 from medialift.plex.places import StorePlace
@@ -195,7 +195,7 @@ def plan(request: Request) -> Plan:
 
 
 def _scratch(request: Request) -> Plan:
-    specs = layout.parse(request.scratch_sections)
+    specs = scratch.parse(request.scratch_sections)
     if not specs:
         raise Permanent(
             "A scratch burst needs the sections that it shall make",

@@ -23,10 +23,10 @@ from medialift.foundation.journal import Journal, PhaseWriter, phases
 from medialift.foundation.process import Runner
 from medialift.mounts.check import RCLONE, Read
 from medialift.plex import claim as claims
-from medialift.plex import guard, layout, preferences, scan, sonic
+from medialift.plex import guard, preferences, scan, scratch, sonic
 from medialift.plex.guard import Comparison, MountGuard
-from medialift.plex.layout import SectionSpec
 from medialift.plex.scan import Times, Watch
+from medialift.plex.scratch import SectionSpec
 from medialift.plex.selection import Selection, choose
 from medialift.plex.server import PlexServer, Section, connect
 
@@ -112,7 +112,7 @@ class Request:
             raise Permanent(
                 "An option of the run is wrong", f"{place}: {wrong['msg']}", "Correct it"
             ) from None
-        create = layout.parse(options.create_sections)
+        create = scratch.parse(options.create_sections)
         if options.mode == "scratch" and not create:
             raise Permanent(
                 "A scratch run needs the sections that it shall make", "create_sections", "List them"
@@ -250,7 +250,7 @@ class Run:
             for spec in self.request.create:
                 # Plex scans a new section at once, so its roots are looked at before there is one.
                 self.guard.roots_present(_planned(spec))
-            made = layout.create(self.server, self.request.create)
+            made = scratch.create(self.server, self.request.create)
             phase.end(", ".join(made) or "all are there already", made=made)
 
     def _count(self, name: str, sections: Sequence[Section]) -> dict[str, frozenset[int]]:

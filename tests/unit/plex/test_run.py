@@ -12,7 +12,7 @@ import pytest
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.process import Completed, runner
 from medialift.foundation.waiting import SystemClock
-from medialift.plex import guard, layout
+from medialift.plex import guard, scratch
 from medialift.plex.guard import MountGuard
 from medialift.plex.run import Request
 from medialift.plex.server import Section
@@ -51,7 +51,7 @@ def test_a_wrong_option_is_named(wrong: dict[str, Any], named: str) -> None:
 
 
 def test_sections_take_plex_s_own_agents_unless_told_otherwise() -> None:
-    movies, music = layout.parse(
+    movies, music = scratch.parse(
         [MOVIES, {"name": "Music", "type": "music", "locations": "/cloud/media/Music/"}]
     )
     assert (movies.agent, movies.scanner, movies.language) == ("tv.plex.agents.movie", "Plex Movie", "en-US")
@@ -74,7 +74,7 @@ def test_sections_take_plex_s_own_agents_unless_told_otherwise() -> None:
 )
 def test_a_malformed_section_is_named(given: Any, named: str) -> None:
     with pytest.raises(Permanent, match=named):
-        layout.parse(given)
+        scratch.parse(given)
 
 
 class Libraries:
@@ -93,15 +93,15 @@ class Libraries:
 
 
 def test_sections_are_made_once() -> None:
-    server, specs = Libraries(), layout.parse([MOVIES])
-    assert layout.create(server, specs) == ["Movies"]
-    assert layout.create(server, specs) == []
+    server, specs = Libraries(), scratch.parse([MOVIES])
+    assert scratch.create(server, specs) == ["Movies"]
+    assert scratch.create(server, specs) == []
 
 
 def test_another_section_of_the_same_name_is_not_taken_for_it() -> None:
     there = Section("1", "Movies", "movie", "", "", "", ("/elsewhere",), False, 0)
     with pytest.raises(Permanent, match="/elsewhere"):
-        layout.create(Libraries(there), layout.parse([MOVIES]))
+        scratch.create(Libraries(there), scratch.parse([MOVIES]))
 
 
 def ids(number: int) -> frozenset[int]:

@@ -1,0 +1,112 @@
+"""The playbook of a burst where it goes wrong early: on a machine of one's own, with a real store."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from medialift.foundation import journal
+from sandbox.settings import ROOT
+from tests.preflight_world import PreflightWorld, make
+from tests.store_world import StoreWorld, store_world
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[StoreWorld]:
+    with store_world() as world:
+        yield world
+
+
+@pytest.fixture
+def world(running: StoreWorld) -> Iterator[PreflightWorld]:
+    yield make(running)
+    running.empty()
+
+
+def burst(world: PreflightWorld, folder: Path, **changes: Any) -> tuple[int, str]:
+    """Play plex_burst.yml on a machine that nobody can reach; its exit code, and what it said in one line."""
+    given = world.options
+    values = {
+        "burst_provider": "existing",
+        "medialift_artifacts": str(folder / "artifacts"),
+        "medialift_store_endpoint": given["endpoint"],
+        "medialift_store_region": given["region"],
+        "medialift_store_access_key": given["access_key"],
+        "medialift_store_secret_key": given["secret_key"],
+        "medialift_media_bucket": given["media_bucket"],
+        "medialift_archive_bucket": given["archive_bucket"],
+        "plex_burst_path_map": given["path_map"],
+        "plex_burst_claim_token": "claim-ThisIsNobodysToken",
+        **changes,
+    }
+    inventory = {
+        "all": {
+            "hosts": {
+                "localhost": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+            },
+            "children": {
+                "plex_burst": {"hosts": {"mine": {"ansible_host": "127.0.0.1", "ansible_port": 1}}},
+                "plex_home": {},
+            },
+        }
+    }
+    (folder / "hosts.yml").write_text(json.dumps(inventory))
+    played = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("-i", str(folder / "hosts.yml"), str(ROOT / "playbooks/plex_burst.yml")),
+            *("--extra-vars", json.dumps(values)),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(folder)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    return played.returncode, " ".join((played.stdout + played.stderr).split())
+
+
+def phases(folder: Path) -> list[tuple[str, str]]:
+    return [(one.name, one.outcome) for one in journal.phases(folder / "artifacts/journal.jsonl")]
+
+
+def test_a_machine_that_cannot_be_reached_is_a_burst_that_failed_and_is_told_of(
+    world: PreflightWorld, tmp_path: Path
+) -> None:
+    world.reference()
+    code, said = burst(world, tmp_path)
+    assert code != 0
+    assert "The machine was lost" in said
+    report = json.loads((tmp_path / "artifacts/report.json").read_text())
+    assert (report["outcome"], report["archive"]) == ("failed", None)
+    assert phases(tmp_path) == [
+        ("preflight", "ok"),
+        ("provision", "ok"),
+        ("set up", "failed"),
+        ("destroy", "ok"),
+    ]
+    assert world.options["secret_key"] not in said
+
+
+def test_what_the_preflight_refuses_is_the_burst_s_error_and_the_next_burst_has_a_journal_of_its_own(
+    world: PreflightWorld, tmp_path: Path
+) -> None:
+    world.reference()
+    code, said = burst(world, tmp_path, plex_burst_sections="Movies\nFilme")
+    assert code != 0
+    assert "There is no such section: Filme" in said and "Movies, Music, Photos" in said
+    assert phases(tmp_path) == [("preflight", "failed"), ("destroy", "ok")]
+    told = json.loads((tmp_path / "artifacts/burst.json").read_text())
+    assert (told["outcome"], told["instance"]) == ("failed", None)
+
+    burst(world, tmp_path, plex_burst_sections="Serien")
+    assert phases(tmp_path) == [("preflight", "failed"), ("destroy", "ok")]
+    assert len(list((tmp_path / "artifacts").glob("journal-*.jsonl"))) == 1
