@@ -18,6 +18,7 @@ def test_it_says_how_it_ended(delta):
 
 def test_the_report_has_what_was_promised(delta):
     report = delta.report
+    assert report.keys() == {"outcome", "phases", "sections", "instance", "archive", "import"}
     assert report["outcome"] == "ok"
     assert all({"name", "seconds", "outcome"} <= phase.keys() for phase in report["phases"])
     assert {phase["outcome"] for phase in report["phases"]} <= {"ok", "skipped"}

@@ -48,7 +48,7 @@ CASES = {
     ),
     "the sections of a scratch burst are malformed": (
         {"plex_burst_mode": "scratch", "plex_burst_scratch_sections": [{"name": "Movies", "type": "film"}]},
-        ["film", "{name: Movies, type: movie, locations: [/cloud/media/Movies]}"],
+        ["A section has an unknown type", "film", "Valid are: movie, show, artist, photo"],
     ),
     "the disk is too small": (
         {"scaleway_instance_root_volume_size": "5 GB"},
@@ -93,6 +93,5 @@ def test_a_malformed_path_map_is_refused_with_its_name(delta, tmp_path, content,
 
 def test_a_burst_that_was_refused_tells_so_in_its_report(delta, tmp_path):
     refuse(tmp_path, {"plex_burst_sections": ["Filme"]}, ["Filme"])
-    report = json.loads((tmp_path / "report.json").read_text())
-    assert report["outcome"] == "failed"
-    assert "There is no such section" in report["error"]["what"]
+    assert json.loads((tmp_path / "report.json").read_text())["outcome"] == "failed"
+    assert "There is no such section" in (tmp_path / "report.html").read_text()
