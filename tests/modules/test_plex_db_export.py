@@ -93,6 +93,16 @@ def test_with_a_label_a_second_call_changes_nothing_until_the_archive_is_gone(
     assert export(label="before the burst", check=True)["changed"] is True
 
 
+def test_a_second_call_names_the_archive_at_every_destination(world: Path, export: Run) -> None:
+    both = [str(world / "archives"), str(world / "outgoing")]
+    first = export(label="before the burst", destinations=both)
+    assert [Path(archive).parents[1].name for archive in first["archives"]] == ["archives", "outgoing"]
+    again = export(label="before the burst", destinations=both)
+    assert (again["changed"], again["archives"]) == (False, first["archives"])
+    Path(first["archives"][1]).unlink()
+    assert export(label="before the burst", destinations=both, check=True)["changed"] is True
+
+
 def test_check_mode_predicts_name_and_size_and_writes_nothing(world: Path, export: Run) -> None:
     result = export(check=True)
     assert result["changed"] is True

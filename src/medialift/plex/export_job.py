@@ -5,7 +5,7 @@ Credentials and paths come from the settings of the host; a job's arguments hold
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -95,14 +95,14 @@ class HostExport:
         self.library = options.library or self.settings.plex.library
         self.places = self._places()
 
-    def already_there(self) -> Found | None:
-        """The archive of this label, when every destination has it; without a label always None."""
+    def already_there(self) -> tuple[Found, ...]:
+        """The archive of this label, once for each destination; () when one lacks it, or without a label."""
         if not self.options.label:
-            return None
-        found = [
-            labelled(place, self.options.kind, self.library, self.options.label) for place in self.places
-        ]
-        return found[0] if all(found) else None
+            return ()
+        kind, label = self.options.kind, self.options.label
+        found = [labelled(place, kind, self.library, label) for place in self.places]
+        there = tuple(one for one in found if one is not None)
+        return there if len(there) == len(self.places) else ()
 
     def forecast(self) -> dict[str, Any]:
         """{archives, files, content_bytes} of what an export would make; nothing is touched."""
@@ -194,19 +194,20 @@ def run_job(context: jobs.Context) -> dict[str, Any]:
     """
     host = HostExport(ExportOptions.of(context.arguments))
     there = host.already_there()
-    if there is not None:
-        return {"changed": False, **described(host, there)}
+    if there:
+        return {"changed": False, **described(there)}
     return {"changed": True, **host.run(context).to_dict()}
 
 
-def described(host: HostExport, found: Found) -> dict[str, Any]:
-    """An archive that is there already, in the same words as one just made."""
+def described(there: Sequence[Found]) -> dict[str, Any]:
+    """An archive that is at every destination already, in the same words as one just made."""
+    sidecar = there[0].sidecar
     return Exported(
-        tuple(place.locate(found.name) for place in host.places[:1]),
-        found.sidecar.archive,
-        found.sidecar.manifest,
-        found.sidecar.quarantined,
-        found.sidecar.reasons,
+        tuple(one.url for one in there),
+        sidecar.archive,
+        sidecar.manifest,
+        sidecar.quarantined,
+        sidecar.reasons,
     ).to_dict()
 
 

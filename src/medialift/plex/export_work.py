@@ -35,8 +35,8 @@ class ExportWork:
         """
         host = HostExport(ExportOptions.of(arguments))
         there = host.already_there()
-        if there is not None:
-            return {"changed": False, "predicted": False, **described(host, there)}
+        if there:
+            return {"changed": False, "predicted": False, **described(there)}
         if not host.data.path.is_dir():
             return {"changed": True, "predicted": True, "archives": [place.url for place in host.places]}
         return {"changed": True, "predicted": False, **host.forecast()}
@@ -54,8 +54,8 @@ class ExportWork:
         options = ExportOptions.of(arguments)
         host = HostExport(options)
         there = host.already_there()
-        if there is not None:
-            return None, {"changed": False, **described(host, there)}
+        if there:
+            return None, {"changed": False, **described(there)}
         host.check()
         arguments = options.model_dump(mode="json", exclude_unset=True)
         folder = joined_or_new(self.folder, kinds.EXPORT, arguments, self.clock)
