@@ -167,3 +167,23 @@ def _facts(option: dict[str, Any], nested: str, inside: Callable[[dict[str, Any]
     if nested in option:
         facts["options"] = inside(option[nested])
     return facts
+
+
+def test_an_instance_that_was_ready_can_be_spared_and_what_was_never_ready_goes(
+    world: CloudWorld, instance: Run
+) -> None:
+    world.boot.deaf = True
+    assert instance(timeout="1s")["failed"] is True
+    assert world.inventory()["servers"] == 1
+    gone = instance(state="absent", unfinished_only=True)
+    assert (gone["changed"], gone["destroyed"]) == (True, True)
+    assert world.is_empty()
+
+    world.boot.deaf = False
+    made = instance()
+    for check in (True, False):
+        spared = instance(state="absent", unfinished_only=True, check=check)
+        assert (spared["changed"], spared["instance"]["id"]) == (False, made["instance"]["id"])
+    assert spared["destroyed"] is False
+    assert spared["cost_eur"] is not None and spared["removed"] == []
+    assert world.inventory()["servers"] == 1
