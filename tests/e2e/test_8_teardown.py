@@ -26,7 +26,7 @@ def test_units_containers_and_runtime_are_gone(torn_down):
     for unit in ("plex.service", "rclone-media.service", "medialift-plex-pull.timer"):
         assert on_home(f"systemctl cat {unit}").returncode != 0, unit
     assert on_home("docker ps --all --quiet").stdout == ""
-    assert on_home("test -e /opt/medialift || test -e /etc/medialift").returncode != 0
+    assert on_home("find /opt/medialift /opt/rclone /etc/medialift /etc/rclone -not -type d").stdout == ""
     assert on_home("findmnt --types fuse.rclone").stdout == ""
 
 
