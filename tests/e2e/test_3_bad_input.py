@@ -76,19 +76,11 @@ def test_it_is_refused_before_anything_is_rented(delta, tmp_path, case):
     refuse(tmp_path, *CASES[case])
 
 
-@pytest.mark.parametrize(
-    ("content", "told"),
-    [
-        ("mappings:\n  library/media: /cloud/media\n", ["not absolute", "library/media"]),
-        ("mappings: [/library/media\n", ["The path map is malformed"]),
-        (json.dumps({"/library/media": "/cloud/media", "/library/media/": "/x"}), ["ends in a separator"]),
-    ],
-    ids=["relative", "not YAML", "trailing slash"],
-)
-def test_a_malformed_path_map_is_refused_with_its_name(delta, tmp_path, content, told):
+def test_a_malformed_path_map_is_refused_with_its_name(delta, tmp_path):
     file = tmp_path / "paths.yml"
-    file.write_text(content)
-    refuse(tmp_path, {"plex_burst_path_map_file": str(file)}, [*told, "paths.yml"])
+    file.write_text("mappings:\n  library/media: /cloud/media\n")
+    told = ["A path of the path map is not absolute", "paths.yml: library/media"]
+    refuse(tmp_path, {"plex_burst_path_map_file": str(file)}, told)
 
 
 def test_a_burst_that_was_refused_tells_so_in_its_report(delta, tmp_path):
