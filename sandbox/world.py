@@ -73,8 +73,9 @@ def clean(settings: Settings | None = None, say: Say = _print) -> None:
     with _alone(settings):
         _down(settings, say)
         if engine.answers():
-            for name in _ours("image", "ls", "--format", "{{.Repository}}:{{.Tag}}", label=images.INPUTS):
-                docker("image", "rm", "--force", name)
+            # By id: an image that a later build replaced has no name any more.
+            for image in dict.fromkeys(_ours("image", "ls", "--quiet", label=images.INPUTS)):
+                docker("image", "rm", "--force", image)
         engine.stop(settings)
     shutil.rmtree(settings.state, ignore_errors=True)
 
