@@ -17,7 +17,7 @@ from medialift.foundation import atomic
 from . import tags
 from .belongings import servers
 from .instance import rates_of, seconds_since
-from .scaleway import ZONES, Scaleway
+from .scaleway import ZONES, NotFound, Scaleway
 
 GONE, TOLD, TIME, BUSY = "gone", "told", "time", "watched already"
 
@@ -59,7 +59,12 @@ def spending(cloud: Scaleway, name: str) -> Spending | None:
     if not found:
         return None
     server = found[0]
-    rates, seconds = rates_of(cloud, server), seconds_since(cloud, server.created)
+    try:
+        rates = rates_of(cloud, server)
+    except NotFound as error:
+        # It was listed a moment ago and is being taken away: the next look tells whether it is gone.
+        raise Transient("A part of the instance is gone already", name, "Look again") from error
+    seconds = seconds_since(cloud, server.created)
     return Spending(server.id, server.zone, seconds, rates.hourly, rates.so_far(seconds))
 
 

@@ -92,7 +92,8 @@ def test_nobody_is_told_below_the_budget(world: CloudWorld, running: instances.I
 
 
 def test_the_watch_ends_with_the_instance(world: CloudWorld, running: instances.Instance) -> None:
-    gone = threading.Timer(0.2, lambda: instances.absent(world.client(), "burst", timeout=10, poll=0.03))
+    # Late enough for a first look on a busy machine: without one there is nothing to watch.
+    gone = threading.Timer(2.0, lambda: instances.absent(world.client(), "burst", timeout=10, poll=0.03))
     gone.start()
     seen = look(world, People(), 100.0, at_most=20)
     gone.join()
