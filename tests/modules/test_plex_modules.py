@@ -210,15 +210,15 @@ def test_waiting_for_a_job_that_is_not_there_is_an_error(run_module: Module, tmp
 
 def test_a_mount_is_checked(run_module: Module, tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(bytes(1000))
-    fine = run_module("mount_check", {"mountpoint": str(tmp_path), "filesystem": ""})
+    fine = run_module("mount_health", {"mountpoint": str(tmp_path), "filesystem": ""})
     assert fine["state"] == "healthy" and not fine["changed"]
-    told = run_module("mount_check", {"mountpoint": str(tmp_path)})
+    told = run_module("mount_health", {"mountpoint": str(tmp_path)})
     assert told["failed"] and "is absent: nothing is mounted there" in told["msg"]
-    assert run_module("mount_check", {"mountpoint": str(tmp_path)}, check=True)["predicted"]
+    assert run_module("mount_health", {"mountpoint": str(tmp_path)}, check=True)["predicted"]
     (tmp_path / "a.mkv").unlink()
     empty = {"mountpoint": str(tmp_path), "filesystem": ""}
-    assert run_module("mount_check", empty)["failed"]
-    assert run_module("mount_check", {**empty, "allow_empty": True})["state"] == "empty"
+    assert run_module("mount_health", empty)["failed"]
+    assert run_module("mount_health", {**empty, "allow_empty": True})["state"] == "empty"
 
 
 def test_a_playbook_keeps_its_journal_phase_by_phase(run_module: Module, tmp_path: Path) -> None:

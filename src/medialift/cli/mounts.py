@@ -10,8 +10,8 @@ import typer
 from medialift.cli import session
 from medialift.cli.session import BadInput, user_input
 from medialift.foundation.units import format_duration, parse_duration
-from medialift.mounts.check import RCLONE
-from medialift.mounts.check import check as check_mount
+from medialift.mounts.probe import RCLONE
+from medialift.mounts.probe import probe as probe_mount
 
 app = typer.Typer(no_args_is_help=True, help="Mounts: do their files really read?")
 
@@ -36,7 +36,7 @@ def check(
     with user_input():
         seconds = run.settings.mounts.deadline if deadline is None else parse_duration(deadline)
     verdicts = [
-        check_mount(
+        probe_mount(
             place,
             file or (),
             root or (),

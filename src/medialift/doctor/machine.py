@@ -11,7 +11,7 @@ from medialift.doctor.host import Host
 from medialift.errors import MedialiftError
 from medialift.foundation.units import format_duration, format_size
 from medialift.mounts import mountinfo
-from medialift.mounts.check import check as check_mount
+from medialift.mounts.probe import probe as probe_mount
 from medialift.settings import exposure
 
 RCLONE = Path("opt/rclone/bin/rclone")
@@ -81,7 +81,7 @@ def mounts(host: Host) -> Iterator[Finding]:
     """Do the mounts read, and do containers see them come back after a restart?"""
     there = mountinfo.mounts()
     for point in host.settings.mounts.points:
-        verdict = check_mount(
+        verdict = probe_mount(
             point,
             sample=host.settings.mounts.samples,
             deadline=host.settings.mounts.deadline,

@@ -17,8 +17,8 @@ from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
 from medialift.foundation.process import Runner
 from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.waiting import Clock
-from medialift.mounts import check as mounts
-from medialift.mounts.check import READ_BYTES, Read, Verdict
+from medialift.mounts import probe as mounts
+from medialift.mounts.probe import READ_BYTES, Read, Verdict
 from medialift.plex.database import LEAF_TYPES
 from medialift.plex.paths import PathMap
 from medialift.plex.preferences import Settable
@@ -169,7 +169,7 @@ class MountGuard:
             if not here:
                 continue
             on_host = [places.map(file.path) for file in files if _within(file.path, inside)]
-            yield mounts.check(
+            yield mounts.probe(
                 mountpoint,
                 on_host,
                 [] if on_host else [places.map(root) for root in here],

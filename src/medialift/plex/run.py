@@ -21,7 +21,7 @@ from medialift.foundation.backoff import retried
 from medialift.foundation.jobs import Context
 from medialift.foundation.journal import Journal, PhaseWriter, phases
 from medialift.foundation.process import Runner
-from medialift.mounts.check import RCLONE, Read
+from medialift.mounts.probe import RCLONE, Read
 from medialift.plex import claim as claims
 from medialift.plex import guard, preferences, scan, scratch, sonic
 from medialift.plex.guard import Comparison, MountGuard

@@ -13,7 +13,7 @@ import yaml
 import medialift.plex.report as reports
 from medialift.cli import job, session
 from medialift.cli.session import BadInput, Session, user_input
-from medialift.mounts.check import RCLONE
+from medialift.mounts.probe import RCLONE
 from medialift.plex import installation, kinds
 from medialift.plex.preferences import HOME, LOCKDOWN
 from medialift.plex.run import Request

@@ -1,10 +1,10 @@
 #!/usr/bin/python
-"""The module mount_check: options in, one call, one result."""
+"""The module mount_health: options in, one call, one result."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
-module: mount_check
+module: mount_health
 short_description: Fail unless a mount really reads
 description:
   - Reads random ranges of random files through a mount, and fails unless it is healthy. A mount that lost its
@@ -58,7 +58,7 @@ options:
 
 EXAMPLES = r"""
 - name: Prove that the media can be read
-  mount_check:
+  mount_health:
     mountpoint: /mnt/cloud/media
     roots: [/mnt/cloud/media/Movies, /mnt/cloud/media/Music]
 """
@@ -99,11 +99,11 @@ def argument_spec():
 
 def main():
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    mounts = runtime(module, "medialift.mounts.check", changes=False)
+    mounts = runtime(module, "medialift.mounts.probe", changes=False)
     options = dict(module.params)
     allow_empty = options.pop("allow_empty")
     with reporting_errors(module):
-        verdict = mounts.check(**options)
+        verdict = mounts.probe(**options)
     told = dict(verdict.to_dict(), changed=False)
     if verdict.healthy or (allow_empty and verdict.state == mounts.EMPTY):
         module.exit_json(**told)

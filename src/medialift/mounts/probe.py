@@ -93,7 +93,7 @@ class Verdict:
         }
 
 
-def check(
+def probe(
     mountpoint: Path | str,
     files: Sequence[str] = (),
     roots: Sequence[str] = (),

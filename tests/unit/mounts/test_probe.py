@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from medialift.foundation.waiting import wait_until
-from medialift.mounts.check import check, stuck_readers
+from medialift.mounts.probe import probe, stuck_readers
 
 NAMES = [f"Movies/Film {n} (20{n:02d})/film.mkv" for n in range(8)]
 
@@ -15,7 +15,7 @@ NAMES = [f"Movies/Film {n} (20{n:02d})/film.mkv" for n in range(8)]
 def test_a_mount_whose_files_read_is_healthy(mount: Any) -> None:
     files = mount.fill(*NAMES)
     mount.up()
-    verdict = check(mount.place, files, sample=4)
+    verdict = probe(mount.place, files, sample=4)
     assert (verdict.state, verdict.reason) == ("healthy", "")
     assert len(verdict.reads) == 4 and all(read.ok for read in verdict.reads)
     assert all(read.path in files and read.at > 1e9 for read in verdict.reads)
@@ -24,38 +24,38 @@ def test_a_mount_whose_files_read_is_healthy(mount: Any) -> None:
 def test_without_a_list_files_are_found_below_each_root(mount: Any) -> None:
     mount.fill(*NAMES, "Music/a.mp3", "Music/b.mp3")
     mount.up()
-    verdict = check(mount.place, roots=[str(mount.place / "Movies"), str(mount.place / "Music")], sample=2)
+    verdict = probe(mount.place, roots=[str(mount.place / "Movies"), str(mount.place / "Music")], sample=2)
     assert verdict.healthy
     assert sorted(read.path.split("/")[-1][-3:] for read in verdict.reads) == ["mkv", "mkv", "mp3", "mp3"]
 
 
 def test_nothing_mounted_is_absent(tmp_path: Path) -> None:
-    assert check(tmp_path).state == "absent"
+    assert probe(tmp_path).state == "absent"
 
 
 def test_another_file_system_is_foreign(mount: Any) -> None:
     mount.fill("a.mkv")
     mount.up()
-    verdict = check(mount.place, filesystem="fuse.sshfs")
+    verdict = probe(mount.place, filesystem="fuse.sshfs")
     assert verdict.state == "foreign" and "fuse.rclone" in verdict.reason
 
 
 def test_a_mount_that_lists_nothing_is_empty(mount: Any) -> None:
     mount.up()
-    assert check(mount.place, [str(mount.place / "a.mkv")]).state == "empty"
+    assert probe(mount.place, [str(mount.place / "a.mkv")]).state == "empty"
 
 
 def test_files_that_are_not_there_make_it_degraded(mount: Any) -> None:
     files = mount.fill(*NAMES)
     mount.up()
-    verdict = check(mount.place, files[:2] + [str(mount.place / f"gone {n}") for n in range(2)])
+    verdict = probe(mount.place, files[:2] + [str(mount.place / f"gone {n}") for n in range(2)])
     assert verdict.state == "degraded" and "2 of 4" in verdict.reason
 
 
 def test_a_few_files_gone_from_the_store_do_not_condemn_a_mount(mount: Any) -> None:
     files = mount.fill(*NAMES)
     mount.up()
-    verdict = check(mount.place, [*files, str(mount.place / "gone.mkv")], sample=9)
+    verdict = probe(mount.place, [*files, str(mount.place / "gone.mkv")], sample=9)
     assert verdict.healthy
     assert [read.ok for read in verdict.reads].count(False) == 1
 
@@ -63,9 +63,9 @@ def test_a_few_files_gone_from_the_store_do_not_condemn_a_mount(mount: Any) -> N
 def test_a_mount_that_lists_but_does_not_read_is_degraded(store_mount: Any) -> None:
     files = store_mount.fill(*NAMES)
     store_mount.up()
-    assert check(store_mount.place, files).healthy
+    assert probe(store_mount.place, files).healthy
     store_mount.store.mode = "error"
-    verdict = check(store_mount.place, files)
+    verdict = probe(store_mount.place, files)
     assert verdict.state == "degraded" and "cannot be read" in verdict.reason
     assert len(list((store_mount.place / "Movies").iterdir())) == len(NAMES)  # and it still lists
 
@@ -75,7 +75,7 @@ def test_a_frozen_mount_is_hung_and_the_check_comes_back_in_time(mount: Any) -> 
     mount.up()
     mount.freeze()
     begun = time.monotonic()
-    verdict = check(mount.place, files, deadline=2)
+    verdict = probe(mount.place, files, deadline=2)
     assert verdict.state == "hung"
     assert time.monotonic() - begun < 6
 
@@ -83,13 +83,13 @@ def test_a_frozen_mount_is_hung_and_the_check_comes_back_in_time(mount: Any) -> 
 def test_no_second_reader_is_sent_after_one_that_ignores_being_killed(store_mount: Any) -> None:
     files = store_mount.fill("big.mkv", size=3_000_000)
     store_mount.up()
-    assert check(store_mount.place, files).healthy
+    assert probe(store_mount.place, files).healthy
     store_mount.store.mode = "hang"
     begun = time.monotonic()
-    first = check(store_mount.place, files, deadline=1.5)
+    first = probe(store_mount.place, files, deadline=1.5)
     assert first.state == "hung" and "big.mkv did not come back" in first.reason
     assert [read.ok for read in first.reads] == [False]
-    second = check(store_mount.place, files, deadline=1.5)
+    second = probe(store_mount.place, files, deadline=1.5)
     assert second.state == "hung" and "still stuck" in second.reason
     assert time.monotonic() - begun < 6
     assert len(list(stuck_readers(str(store_mount.place)))) == 1
@@ -101,10 +101,10 @@ def test_a_mount_whose_program_died_is_degraded_not_absent(mount: Any) -> None:
     files = mount.fill("a.mkv")
     mount.up()
     mount.kill()
-    verdict = check(mount.place, files, deadline=5)
+    verdict = probe(mount.place, files, deadline=5)
     assert verdict.state == "degraded" and "cannot be listed" in verdict.reason
 
 
 def test_a_plain_folder_will_do_when_no_type_is_asked_for(tmp_path: Path) -> None:
     (tmp_path / "a.mkv").write_bytes(b"x" * 10)
-    assert check(tmp_path, filesystem="").healthy
+    assert probe(tmp_path, filesystem="").healthy
