@@ -17,8 +17,9 @@ test:
 lint: setup
 	@.venv/bin/pytest tests/lint
 
+# ONLY=plex measures one group
 bench: setup
-	@.venv/bin/python -m benchmarks
+	@.venv/bin/python -m benchmarks $(ONLY)
 
 docs: setup
 	@.venv/bin/python -m docs

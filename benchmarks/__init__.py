@@ -1,1 +1,1 @@
-"""Benchmarks: one file per figure. A figure is a ratio to something everybody has, so machines compare."""
+"""Benchmarks: one file per subject; mostly ratios to something everybody has, so that machines compare."""
