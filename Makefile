@@ -1,7 +1,8 @@
 # Each target calls one script or tool; see there.
 MODE ?= delta
+TRIES ?= 5
 
-.PHONY: setup demo test lint bench docs clean
+.PHONY: setup demo test soak lint bench docs clean
 
 setup:
 	@sandbox/setup
@@ -13,6 +14,11 @@ demo: setup
 test:
 	@sandbox/setup test
 	@tests/run
+
+# The faults again, each at TRIES moments (5); the table is in artifacts/faults.json too
+soak:
+	@sandbox/setup test
+	@tests/run -m fault --tries $(TRIES) --fault-table artifacts/faults.json
 
 lint: setup
 	@.venv/bin/pytest tests/lint
