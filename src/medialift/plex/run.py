@@ -20,12 +20,12 @@ from medialift.foundation import process
 from medialift.foundation.backoff import retried
 from medialift.foundation.jobs import Context
 from medialift.foundation.journal import Journal, PhaseWriter, phases
-from medialift.foundation.process import Runner
 from medialift.mounts.probe import RCLONE, Read
 from medialift.plex import claim as claims
-from medialift.plex import guard, preferences, scan, scratch, sonic
-from medialift.plex.guard import Comparison, MountGuard
-from medialift.plex.scan import Times, Watch
+from medialift.plex import deletions, guard, preferences, scan, scratch, sonic
+from medialift.plex.deletions import Comparison
+from medialift.plex.guard import MountGuard
+from medialift.plex.scan import Counts, Times, Watch
 from medialift.plex.scratch import SectionSpec
 from medialift.plex.selection import Selection, choose
 from medialift.plex.server import PlexServer, Section, connect
@@ -138,11 +138,7 @@ def run_job(context: Context) -> dict[str, Any]:
     Raises:
         Stopped, Transient, Permanent, Unsafe: the run did not come to its end. What it was doing is stopped.
     """
-    request = Request.of(context.arguments)
-    options = request.options
-    server = connect(options.server.url, options.server.preferences)
-    runner = process.runner(timeout=request.times.mount)
-    return Run(context, request, server, runner).run()
+    return Run.of(context).run()
 
 
 @dataclass
@@ -152,21 +148,33 @@ class Run:
     context: Context
     request: Request
     server: PlexServer
-    runner: Runner
+    guard: MountGuard
     reads: list[Read] = field(default_factory=list)
+
+    @classmethod
+    def of(cls, context: Context) -> Run:
+        """The run that a job's arguments ask for.
+
+        Raises:
+            Permanent: an argument is wrong.
+        """
+        request = Request.of(context.arguments)
+        options = request.options
+        reads: list[Read] = []
+        mounts = MountGuard(
+            roots=options.roots,
+            enter=options.container,
+            runner=process.runner(timeout=request.times.mount),
+            clock=context.clock,
+            deadline=request.times.mount,
+            filesystem=options.mount_type,
+            note=reads.append,
+        )
+        return cls(context, request, connect(options.server.url, options.server.preferences), mounts, reads)
 
     def __post_init__(self) -> None:
         self.journal: Journal = self.context.journal
         self.deadline = self.context.clock.monotonic() + self.request.times.whole
-        self.guard = MountGuard(
-            roots=self.request.options.roots,
-            enter=self.request.options.container,
-            runner=self.runner,
-            clock=self.context.clock,
-            deadline=self.request.times.mount,
-            filesystem=self.request.options.mount_type,
-            note=self.reads.append,
-        )
 
     def run(self) -> dict[str, Any]:
         """All phases, in order."""
@@ -255,12 +263,24 @@ class Run:
 
     def _count(self, name: str, sections: Sequence[Section]) -> dict[str, frozenset[int]]:
         with self.journal.phase(name) as phase:
-            found = retried()(guard.alive)(self.request.options.database, sections)
+            found = retried()(deletions.alive)(self.request.options.database, sections)
             counts = {section.name: len(found.get(section.key, ())) for section in sections}
             phase.end(f"{sum(counts.values())} items", items=counts)
             return found
 
     def _section(self, section: Section) -> None:
+        self.rescan(section)
+        if self.request.options.analyze:
+            with self.journal.phase(f"analyse {section.name}") as phase, self._cancelling(section, phase):
+                counts = self._watch(phase).analyse(self.server, section)
+                phase.end(f"{counts.unanalysed} files left", unanalysed=counts.unanalysed)
+
+    def rescan(self, section: Section) -> Counts:
+        """Scan a section to its very end on a mount that reads; what the database holds then.
+
+        Raises:
+            Stopped, Transient, Permanent, Unsafe: it was not scanned, or not to its end.
+        """
         with self.journal.phase(f"mount check {section.name}") as phase:
             guard.prove_trash_off(self.server)
             reads = retried(limit=3)(self.guard.verify)(self.request.options.database, section)
@@ -269,10 +289,7 @@ class Run:
         with self.journal.phase(f"scan {section.name}") as phase, self._cancelling(section, phase):
             counts = self._watch(phase).scan(self.server, section)
             phase.end(f"{counts.parts} files", parts=counts.parts, items=counts.items, deleted=counts.deleted)
-        if self.request.options.analyze:
-            with self.journal.phase(f"analyse {section.name}") as phase, self._cancelling(section, phase):
-                counts = self._watch(phase).analyse(self.server, section)
-                phase.end(f"{counts.unanalysed} files left", unanalysed=counts.unanalysed)
+            return counts
 
     def _watch(self, phase: PhaseWriter) -> Watch:
         return Watch(
@@ -318,7 +335,7 @@ class Run:
     ) -> tuple[dict[str, Comparison], list[str]]:
         with self.journal.phase("compare") as phase:
             compared = {
-                section.key: guard.compare(
+                section.key: deletions.compare(
                     section.name, before.get(section.key, frozenset()), after.get(section.key, frozenset())
                 )
                 for section in sections
