@@ -1,4 +1,4 @@
-"""Real rclone mounts: one of a folder, and one of a web store whose reads can be made to fail or to hang."""
+"""Real rclone mounts: of a folder, of a bucket of an S3 store, and of a web store that can be made to fail."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -14,6 +15,7 @@ from threading import Event, Thread
 
 from medialift.foundation.waiting import wait_until
 from medialift.mounts import mountinfo
+from tests.store_world import StoreWorld
 
 RCLONE = Path(sys.executable).parent / "rclone"
 
@@ -39,8 +41,7 @@ class RealMount:
         self.rclone = subprocess.Popen(
             [
                 *[str(RCLONE), "mount", *self.remote(), str(self.place), "--read-only"],
-                *["--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "1h"],
-                *["--timeout", "60s", "--low-level-retries", "1", "--buffer-size", "0"],
+                *self.flags(),
                 # The reader itself waits inside the kernel, as it does when a store stops answering: a
                 # read-ahead by the kernel would wait in its place.
                 "--async-read=false",
@@ -49,6 +50,12 @@ class RealMount:
             stderr=subprocess.DEVNULL,
         )
         assert wait_until(self.mounted, at_most=20, every=0.05)
+
+    def flags(self) -> list[str]:
+        return [
+            *["--config", os.devnull, "--vfs-cache-mode", "off", "--dir-cache-time", "1h"],
+            *["--timeout", "60s", "--low-level-retries", "1", "--buffer-size", "0"],
+        ]
 
     def remote(self) -> list[str]:
         return [str(self.source)]
@@ -70,6 +77,69 @@ class RealMount:
             self.kill()
         while self.mounted():
             subprocess.run(["fusermount3", "-uz", str(self.place)], check=True, timeout=20)
+
+
+class S3Mount(RealMount):
+    """A mount of a bucket of a `StoreWorld`, as the role makes one, but with little patience.
+
+    Args:
+        folder: of its own: holds the mountpoint `mounted`, the cache and rclone's configuration.
+        prefix: of the bucket; what is put and mounted is below it.
+        cache: --vfs-cache-mode: off, minimal, writes, full.
+        chunk: --vfs-read-chunk-size.
+        more: further flags of rclone's.
+        endpoint: of the store; its proxy, unless told otherwise.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        store: StoreWorld,
+        *,
+        prefix: str = "",
+        cache: str = "off",
+        chunk: str = "128k",
+        more: Sequence[str] = (),
+        endpoint: str = "",
+        place: Path | None = None,
+    ) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        super().__init__(folder, place=place)
+        self.store, self.prefix = store, prefix.strip("/")
+        self.name = "/".join(["store:" + store.bucket, *filter(None, [self.prefix])])
+        self.config = folder / "rclone.conf"
+        told = {
+            "type": "s3",
+            "provider": "Other",
+            "endpoint": endpoint or store.store.endpoint,
+            "region": store.store.region,
+            "access_key_id": store.store.access_key,
+            "secret_access_key": store.store.secret_key,
+            "force_path_style": "true",
+            "no_check_bucket": "true",
+        }
+        self.config.write_text("[store]\n" + "".join(f"{name} = {told[name]}\n" for name in told))
+        self.config.chmod(0o600)
+        self.options = [
+            *["--config", str(self.config), "--cache-dir", str(folder / "cache")],
+            *["--vfs-cache-mode", cache, "--vfs-read-chunk-size", chunk],
+            *["--vfs-read-chunk-size-limit", "off", "--buffer-size", "0", "--use-server-modtime"],
+            *["--dir-cache-time", "1h", "--poll-interval", "0"],
+            *["--timeout", "2s", "--contimeout", "1s", "--low-level-retries", "1", *more],
+        ]
+
+    def fill(self, *names: str, size: int = 300_000) -> list[str]:
+        """Put objects into the store, whatever rclone remembers of it; their paths as seen on the mount."""
+        for name in names:
+            key = "/".join(filter(None, [self.prefix, name]))
+            self.store.store.client.put_object(Bucket=self.store.bucket, Key=key, Body=os.urandom(size))
+        return [str(self.place / name) for name in names]
+
+    def flags(self) -> list[str]:
+        return self.options
+
+    def remote(self) -> list[str]:
+        return [self.name]
 
 
 class StoreHandler(SimpleHTTPRequestHandler):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -23,6 +24,10 @@ class StoreWorld:
     store: Store
     bucket: str
     faults: Faults
+    moto: subprocess.Popen[bytes]
+    """The store itself, behind the proxy: it may be stopped (SIGSTOP) and go on (SIGCONT)."""
+    direct: str
+    """Its own address, past the proxy: what is behind it when it is killed is a closed port."""
 
     def keys(self) -> list[str]:
         found = self.store.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
@@ -46,7 +51,7 @@ def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
     """Start a store with one empty bucket; everything ends with the block."""
     moto, proxy, control = _free_port(), _free_port(), _free_port()
     with (
-        _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)),
+        _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)) as server,
         _serving(
             *("-m", "sandbox.faultproxy", "--listen", "127.0.0.1", "--port", str(proxy)),
             *("--upstream", f"127.0.0.1:{moto}", "--control", str(control)),
@@ -57,7 +62,9 @@ def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
         # Short patience: a test waits for the error, a person would rather wait for the store.
         store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=2.5)
         store.client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield StoreWorld(store, bucket, Faults(f"http://127.0.0.1:{control}"))
+        yield StoreWorld(
+            store, bucket, Faults(f"http://127.0.0.1:{control}"), server, f"http://127.0.0.1:{moto}"
+        )
 
 
 def _free_port() -> int:
@@ -67,12 +74,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _serving(*argv: str) -> Iterator[None]:
+def _serving(*argv: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, *argv], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
     try:
-        yield
+        yield process
     finally:
+        process.send_signal(signal.SIGCONT)
         process.terminate()
         process.wait(timeout=10)
