@@ -12,7 +12,7 @@ import pytest
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.process import Completed, runner
 from medialift.foundation.waiting import SystemClock
-from medialift.plex import guard, scratch
+from medialift.plex import deletions, scratch
 from medialift.plex.guard import MountGuard
 from medialift.plex.run import Request
 from medialift.plex.server import Section
@@ -122,13 +122,13 @@ def ids(number: int) -> frozenset[int]:
     ],
 )
 def test_losses_beyond_single_files_are_not_trusted(before: int, after: int, trusted: bool) -> None:
-    compared = guard.compare("Movies", ids(before), ids(after))
+    compared = deletions.compare("Movies", ids(before), ids(after))
     assert (compared.reasons == ()) is trusted
     assert compared.newly_deleted == max(0, before - after)
 
 
 def test_an_item_that_another_replaced_counts_as_lost() -> None:
-    compared = guard.compare("Movies", frozenset({1, 2, 3}), frozenset({1, 2, 4}))
+    compared = deletions.compare("Movies", frozenset({1, 2, 3}), frozenset({1, 2, 4}))
     assert (compared.items_after, compared.newly_deleted) == (3, 1)
 
 
@@ -138,7 +138,7 @@ def test_items_are_counted_by_kind_without_those_marked_deleted(tmp_path: Path) 
         kept = library.add_episode(shows, "/tv/a.mkv", "A", 1, 1)
         library.mark_deleted(library.add_episode(shows, "/tv/b.mkv", "A", 1, 2))
     section = Section(str(shows), "TV", "show", "", "", "", ("/tv",), False, 0)
-    assert guard.alive(tmp_path / "library.db", [section]) == {str(shows): frozenset({kept})}
+    assert deletions.alive(tmp_path / "library.db", [section]) == {str(shows): frozenset({kept})}
 
 
 @pytest.fixture
