@@ -1,4 +1,4 @@
-"""Real rclone mounts: of a folder, of a bucket of an S3 store, and of a web store that can be made to fail."""
+"""Real rclone mounts: of a folder, of a bucket of an S3 store, and of a web store that one can break."""
 
 from __future__ import annotations
 
