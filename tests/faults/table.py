@@ -1,8 +1,8 @@
 """Counts the tries of every fault and prints the table at the end of the run: fault, tries, survived.
 
-A test names what it survives by its mark, `@pytest.mark.fault("the archive is truncated")`. It is one try, or as
-many as it records by `record_property("tries", 12)`. A test that asks for `moment` is run `--tries` times, with
-0, 1, 2…: each chooses another place or time for its fault, the same one at every run.
+A test names what it survives by its mark, `@pytest.mark.fault("the archive is truncated")`. It is one try, or
+as many as it records by `record_property("tries", 12)`. A test that asks for `moment` is run `--tries` times,
+with 0, 1, 2…: each chooses another place or time for its fault, the same one at every run.
 """
 
 from __future__ import annotations

@@ -22,13 +22,17 @@ OUTCOMES = (OK, FAILED, SKIPPED)
 
 @dataclass(frozen=True)
 class Entry:
-    """One line: when (seconds since the epoch), in which phase, what; `outcome` only on an `end`."""
+    """One line: when (seconds since the epoch), in which phase, what; `outcome` only on an `end`.
+
+    `seconds` is how long the phase took, on an `end` whose writer saw it begin.
+    """
 
     at: float
     phase: str
     event: str
     outcome: str | None = None
     data: Mapping[str, Any] = field(default_factory=dict)
+    seconds: float | None = None
 
     def describe(self) -> str:
         """The line as a person reads it: "scan Movies: 120 of 300"."""
@@ -45,7 +49,8 @@ class Phase:
     """A phase: when it began (seconds since the epoch), how long it took, and how it ended.
 
     Attributes:
-        seconds: until its end; while `outcome` is "running", until the last thing known of it.
+        seconds: until its end; while `outcome` is "running", until the last thing known of it. Where only the
+            times of its lines tell, a clock that was set back makes it 0.
         outcome: ok, failed, skipped, or running when it has no end (it goes on, or the run died in it).
         data: what its lines told, later values over earlier ones; `text` is the last one.
     """
@@ -95,7 +100,7 @@ class PhaseWriter:
 
 
 class Journal:
-    """Appends to a journal: JSON lines {"at", "phase", "event", "outcome"?, "data"?}.
+    """Appends to a journal: JSON lines {"at", "phase", "event", "outcome"?, "seconds"?, "data"?}.
 
     Each line is one write, so a reader never sees two mixed; a line torn by a crash is cut off when the
     next run opens the file. Texts pass through `redact`: a journal travels to the store with the logs.
@@ -107,7 +112,13 @@ class Journal:
         _cut_torn_line(path)
 
     def add(
-        self, phase: str, event: str, *, outcome: str | None = None, data: Mapping[str, Any] | None = None
+        self,
+        phase: str,
+        event: str,
+        *,
+        outcome: str | None = None,
+        seconds: float | None = None,
+        data: Mapping[str, Any] | None = None,
     ) -> Entry:
         """Append one line. Starts and ends are on disk when this returns.
 
@@ -115,10 +126,12 @@ class Journal:
             OSError: the journal cannot be written: a run whose journal is lost must not go on.
         """
         told: dict[str, Any] = _redacted(dict(data or {}))
-        entry = Entry(round(self._clock.now(), 3), phase, event, outcome, told)
+        entry = Entry(round(self._clock.now(), 3), phase, event, outcome, told, seconds)
         line: dict[str, Any] = {"at": entry.at, "phase": phase, "event": event}
         if outcome is not None:
             line["outcome"] = outcome
+        if seconds is not None:
+            line["seconds"] = round(seconds, 3)
         if told:
             line["data"] = told
         handle = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
@@ -142,16 +155,22 @@ class Journal:
     def phase(self, name: str, **data: Any) -> Iterator[PhaseWriter]:
         """A phase that ends with the block: ok or skipped, or failed with the error that left it."""
         self.start(name, **data)
+        # The time of day may be set while a phase runs; this clock is not.
+        began = self._clock.monotonic()
+
+        def end(outcome: str, told: Mapping[str, Any]) -> None:
+            self.add(name, END, outcome=outcome, seconds=self._clock.monotonic() - began, data=told)
+
         writer = PhaseWriter(self, name)
         try:
             yield writer
         except MedialiftError as error:
-            self.end(name, FAILED, text=str(error), error=error.to_dict())
+            end(FAILED, {"text": str(error), "error": error.to_dict()})
             raise
         except BaseException as error:
-            self.end(name, FAILED, text=f"{type(error).__name__}: {error}")
+            end(FAILED, {"text": f"{type(error).__name__}: {error}"})
             raise
-        self.end(name, writer.outcome, **writer.result)
+        end(writer.outcome, writer.result)
 
 
 def entries(path: Path) -> list[Entry]:
@@ -183,7 +202,8 @@ def phases(path: Path) -> list[Phase]:
         begun = found[index]
         outcome = entry.outcome or RUNNING if entry.event == END else RUNNING
         told = {**begun.data, **entry.data}
-        found[index] = Phase(begun.name, begun.started, entry.at - begun.started, outcome, told)
+        seconds = max(0.0, entry.at - begun.started) if entry.seconds is None else entry.seconds
+        found[index] = Phase(begun.name, begun.started, seconds, outcome, told)
         if entry.event == END:
             del going[entry.phase]
     return found
@@ -264,6 +284,7 @@ def _entry(path: Path, number: int, line: bytes) -> Entry:
             str(told["event"]),
             told.get("outcome"),
             told.get("data", {}),
+            None if told.get("seconds") is None else float(told["seconds"]),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise Permanent(
