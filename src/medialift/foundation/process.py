@@ -7,15 +7,18 @@ import os
 import shlex
 import signal
 import subprocess
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from threading import Event
 
 from medialift.errors import Permanent, Transient
 
 # How long a killed child may take to vanish. One that is stuck in the kernel (a dead FUSE mount)
 # outlives even SIGKILL: after this it is left behind rather than waited for.
 _GRACE_SECONDS = 2.0
+_LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,7 @@ def run(
     timeout: float = 60.0,
     input: str | None = None,
     env: Mapping[str, str] | None = None,
+    stop: Event | None = None,
 ) -> Completed:
     """Run a program to its end. A non-zero exit is an answer, not an error.
 
@@ -64,10 +68,11 @@ def run(
         timeout: seconds after which the program and all its children are killed.
         input: text for its standard input, which is otherwise empty.
         env: variables added to this process's own.
+        stop: when it is set, the program is killed as if its time had run out.
 
     Raises:
         Permanent: there is no such program, or it may not be run.
-        Transient: it did not end in time.
+        Transient: it did not end in time, or `stop` was set.
     """
     argv = tuple(str(word) for word in argv)
     try:
@@ -87,9 +92,11 @@ def run(
     except PermissionError:
         raise Permanent("A program may not be run", argv[0], "Check its permissions") from None
     try:
-        out, err = child.communicate(input.encode() if input is not None else None, timeout=timeout)
+        out, err = _communicate(child, input.encode() if input is not None else None, timeout, stop)
     except subprocess.TimeoutExpired:
         _kill(child)
+        if stop is not None and stop.is_set():
+            raise Transient("A program was stopped", shlex.join(argv[:2])) from None
         raise Transient(
             f"A program did not end within {timeout:g} s and was killed", shlex.join(argv[:2])
         ) from None
@@ -100,9 +107,32 @@ def run(
     return Completed(argv, child.returncode, out.decode(errors="replace"), err.decode(errors="replace"))
 
 
-def runner(*, timeout: float, input: str | None = None, env: Mapping[str, str] | None = None) -> Runner:
+def runner(
+    *,
+    timeout: float,
+    input: str | None = None,
+    env: Mapping[str, str] | None = None,
+    stop: Event | None = None,
+) -> Runner:
     """`run` with its limits already set."""
-    return partial(run, timeout=timeout, input=input, env=env)
+    return partial(run, timeout=timeout, input=input, env=env, stop=stop)
+
+
+def _communicate(
+    child: subprocess.Popen[bytes], input: bytes | None, timeout: float, stop: Event | None
+) -> tuple[bytes, bytes]:
+    if stop is None:
+        return child.communicate(input, timeout=timeout)
+    until = time.monotonic() + timeout
+    while True:
+        left = until - time.monotonic()
+        try:
+            # It may be called again after a timeout, and loses nothing of what came before.
+            return child.communicate(input, timeout=max(0.0, min(left, _LOOK_SECONDS)))
+        except subprocess.TimeoutExpired:
+            if left <= 0 or stop.is_set():
+                raise
+            input = None  # it was taken over, and must not be given twice
 
 
 def _kill(child: subprocess.Popen[bytes]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
+from threading import Event, Timer
 
 import pytest
 
@@ -46,6 +47,22 @@ def test_a_program_that_hangs_is_killed_with_its_children(tmp_path: Path):
     while time.monotonic() < deadline and _alive(grandchild):
         time.sleep(0.02)
     assert not _alive(grandchild)
+
+
+def test_a_program_ends_at_once_when_its_caller_is_stopped():
+    stop = Event()
+    Timer(0.5, stop.set).start()
+    started = time.monotonic()
+    with pytest.raises(Transient, match="A program was stopped"):
+        run(["sleep", "600"], timeout=600, stop=stop)
+    assert time.monotonic() - started < 60
+
+
+def test_whoever_may_be_stopped_gets_all_that_a_slow_program_writes():
+    slowly = 'cat; sleep 0.6; printf "end"'
+    assert run(["sh", "-c", slowly], input="beginning, ", stop=Event()).out == "beginning, end"
+    with pytest.raises(Transient, match="did not end within"):
+        run(["sleep", "600"], timeout=0.5, stop=Event())
 
 
 def test_checked_turns_a_failure_into_an_error_with_the_last_line_it_wrote():
