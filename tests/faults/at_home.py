@@ -60,7 +60,7 @@ def whole(world: World, before: dict[str, str]) -> bool:
 
 
 def grown(world: World) -> bool:
-    """Whether home serves the burst's library: its own six films and the two new ones, all at home's paths."""
+    """Whether home serves the burst's library: its own films and two new ones, all at home's paths."""
     serving = world.serving()
     films = [file for file in serving["files"] if "/Movies/" in file]
     return (

@@ -1,8 +1,8 @@
 """Counts the tries of every fault and prints the table at the end of the run: fault, tries, survived.
 
 A test names what it survives by its mark, `@pytest.mark.fault("the archive is truncated")`. It is one try, or
-as many as it records by `record_property("tries", 12)`. A test that asks for `moment` is run `--tries` times,
-with 0, 1, 2…: each chooses another place or time for its fault, the same one at every run.
+as many as it records by `record_property("tries", 12)`. A test that asks for `fault_moment` is run `--tries`
+times, with 0, 1, 2…: each chooses another place or time for its fault, the same one at every run.
 """
 
 from __future__ import annotations
@@ -78,8 +78,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    if "moment" in metafunc.fixturenames:
-        metafunc.parametrize("moment", range(metafunc.config.getoption("--tries")))
+    if "fault_moment" in metafunc.fixturenames:
+        metafunc.parametrize("fault_moment", range(metafunc.config.getoption("--tries")))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,4 +1,4 @@
-"""The archive is not what the burst wrote: home refuses it, serves what it served, and takes the whole one."""
+"""The archive is not what the burst wrote: home refuses it, serves what it served, takes the whole one."""
 
 from __future__ import annotations
 
@@ -35,21 +35,25 @@ def refused_then_taken(world: World, source: ArchiveSource, spoil: Callable[[byt
 
 @pytest.mark.fault(catalogue.ARCHIVE_TRUNCATED)
 @pytest.mark.parametrize("kept", ["nothing", "its beginning", "a part", "all but a byte"])
-def test_a_truncated_archive_is_refused_and_the_whole_one_is_taken(world: World, kept: str, moment: int):
+def test_a_truncated_archive_is_refused_and_the_whole_one_is_taken(
+    world: World, kept: str, fault_moment: int
+):
     def cut(good: bytes) -> bytes:
         at = {"nothing": 0, "its beginning": 64, "all but a byte": len(good) - 1}
-        return good[: at.get(kept, Random(moment).randrange(100, len(good) - 100))]
+        return good[: at.get(kept, Random(fault_moment).randrange(100, len(good) - 100))]
 
     source = world.burst()
     refused_then_taken(world, source, cut)
 
 
 @pytest.mark.fault(catalogue.ARCHIVE_TRUNCATED)
-def test_a_truncated_archive_is_refused_even_when_its_description_was_cut_to_fit(world: World, moment: int):
+def test_a_truncated_archive_is_refused_even_when_its_description_was_cut_to_fit(
+    world: World, fault_moment: int
+):
     source = world.burst()
     before, good = tree(world.home.data), path_of(source).read_bytes()
     described = path_of(source).with_name(path_of(source).name + ".json").read_bytes()
-    size = Random(moment).randrange(1000, len(good))
+    size = Random(fault_moment).randrange(1000, len(good))
     path_of(source).write_bytes(good[:size])
     facts = {"bytes": size, "sha256": "0" * 64, "members": 3, "content_bytes": 1000}
     describe(source, archive=facts)
@@ -62,9 +66,11 @@ def test_a_truncated_archive_is_refused_even_when_its_description_was_cut_to_fit
 
 @pytest.mark.fault(catalogue.ARCHIVE_ALTERED)
 @pytest.mark.parametrize("where", ["in its head", "in its middle", "at its end"])
-def test_an_altered_archive_is_refused_and_the_whole_one_is_taken(world: World, where: str, moment: int):
+def test_an_altered_archive_is_refused_and_the_whole_one_is_taken(
+    world: World, where: str, fault_moment: int
+):
     def alter(good: bytes) -> bytes:
-        random = Random(moment)
+        random = Random(fault_moment)
         third = len(good) // 3
         start = {"in its head": 0, "in its middle": third, "at its end": 2 * third}[where]
         at = start + random.randrange(third)

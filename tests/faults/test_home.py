@@ -1,4 +1,4 @@
-"""Home's disk, clock and Plex fail under an import: home serves what it served, and the next import succeeds."""
+"""Home's disk, clock and Plex fail under an import: home serves what it served, and the next one succeeds."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def world(tmp_path: Path) -> Iterator[World]:
 
 @pytest.mark.fault(catalogue.DISK_HOME)
 @pytest.mark.parametrize("phase", IMPORT)
-def test_a_disk_that_fills_up_in_any_phase_costs_nothing(tmp_path: Path, phase: str, moment: int):
+def test_a_disk_that_fills_up_in_any_phase_costs_nothing(tmp_path: Path, phase: str, fault_moment: int):
     with small_disk(tmp_path / "disk") as disk:
         world = World.make(disk)
         source = world.burst(extra={"Metadata/Movies/poster": os.urandom(2 << 20)})
         before = tree(world.home.data)
-        leaving = Random(moment).randrange(1 << 20) if moment else 0
+        leaving = Random(fault_moment).randrange(1 << 20) if fault_moment else 0
         # The journal of the job is on another disk, as /var is.
         journal = Interrupting(tmp_path / "journal.jsonl", phase, lambda: fill_up(disk, leaving))
         failed = attempt(world, source, journal=journal)
@@ -53,6 +53,22 @@ def test_a_disk_that_fills_up_in_any_phase_costs_nothing(tmp_path: Path, phase: 
             assert whole(world, before)
             assert take(world, source, journal=journal).changed
         assert grown(world)
+        world.plex.stop()
+
+
+@pytest.mark.fault(catalogue.DISK_HOME)
+@pytest.mark.parametrize("phase", IMPORT[4:])
+def test_the_old_library_serves_again_while_the_disk_is_still_full(tmp_path: Path, phase: str):
+    """The journal is on that disk too, and cannot be written any more."""
+    with small_disk(tmp_path / "disk") as disk:
+        world = World.make(disk)
+        source = world.burst()
+        before = tree(world.home.data)
+        journal = Interrupting(disk / "journal.jsonl", phase, lambda: fill_up(disk))
+        assert attempt(world, source, journal=journal) is not None
+        assert whole(world, before)
+        (disk / "somebody else's").unlink()
+        assert take(world, source, journal=journal).changed and grown(world)
         world.plex.stop()
 
 

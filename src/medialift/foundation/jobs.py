@@ -7,6 +7,7 @@ folder holds `job.json` (what to do), `journal.jsonl` (what happened), `lock` (h
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import importlib
 import json
@@ -143,8 +144,9 @@ def startable(folder: Path, *, clock: Clock | None = None) -> bool:
         return False
     asked = job.get("requested_at", 0.0)
     # Between being asked for and its first sign of life it must not be asked for again. If that sign never
-    # comes, whoever asked died before the unit was started.
-    return now != WAITING or (clock or SystemClock()).now() - asked >= START_SECONDS
+    # comes, whoever asked died before the unit was started; nor is a time in the future, of a clock since set
+    # back, a moment ago.
+    return now != WAITING or not 0 <= (clock or SystemClock()).now() - asked < START_SECONDS
 
 
 def request(folder: Path, *, clock: Clock | None = None) -> bool:
@@ -318,17 +320,23 @@ def execute(folder: Path, registry: Mapping[str, str], *, clock: Clock | None = 
             result |= {"outcome": FAILED, "error": error.to_dict()}
         except Exception as error:
             sys.stderr.write(redact(traceback.format_exc()))
-            what = Permanent(
-                "The job met a defect of the program",
-                redact(f"{type(error).__name__}: {error}"),
-                "Report it with the log of the job",
-            )
-            result |= {"outcome": FAILED, "error": what.to_dict()}
+            result |= {"outcome": FAILED, "error": _unforeseen(error).to_dict()}
         atomic.write_json(folder / "result.json", result)
         failed = result["outcome"] == FAILED
         text = from_dict(result["error"]) if failed else "ended well"
         journal.add("job", "note", data={"text": str(text), "outcome": result["outcome"]})
         return 1 if failed else 0
+
+
+def _unforeseen(error: Exception) -> Permanent:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        # Anything that writes may meet this; it is no defect.
+        return Permanent("The disk is full", str(error.filename or ""), "Make room, and start the job again")
+    return Permanent(
+        "The job met a defect of the program",
+        redact(f"{type(error).__name__}: {error}"),
+        "Report it with the log of the job",
+    )
 
 
 def _function(registry: Mapping[str, str], kind: str) -> JobFunction:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -16,11 +17,13 @@ from medialift.errors import Permanent, Transient
 from medialift.foundation import jobs
 from medialift.foundation.process import Completed
 from medialift.foundation.waiting import SystemClock, wait_until
+from tests.faults import catalogue
 
 REGISTRY = {
     "count": f"{__name__}:count",
     "fail": f"{__name__}:fail",
     "crash": f"{__name__}:crash",
+    "fill": f"{__name__}:fill",
     "wait": f"{__name__}:wait",
 }
 
@@ -38,6 +41,10 @@ def fail(context: jobs.Context) -> dict[str, Any]:
 
 def crash(context: jobs.Context) -> dict[str, Any]:
     raise ZeroDivisionError("X-Plex-Token=abcdefgh12345")
+
+
+def fill(context: jobs.Context) -> dict[str, Any]:
+    raise OSError(errno.ENOSPC, "No space left on device", "/srv/plex")
 
 
 def wait(context: jobs.Context) -> dict[str, Any]:
@@ -110,6 +117,13 @@ def test_a_defect_of_the_program_is_told_without_secrets(
     assert "Traceback" in written and "abcdefgh12345" not in written
 
 
+def test_a_full_disk_is_no_defect_of_the_program(folder: Path) -> None:
+    jobs.submit(folder, "fill", {})
+    assert jobs.execute(folder, REGISTRY) == 1
+    error = jobs.state(folder).error
+    assert (error["what"], error["subject"]) == ("The disk is full", "/srv/plex")
+
+
 def test_an_unknown_kind_is_an_error_that_lists_the_known_ones(folder: Path) -> None:
     jobs.submit(folder, "dance", {})
     assert jobs.execute(folder, REGISTRY) == 1
@@ -136,6 +150,20 @@ def test_a_job_that_was_asked_for_a_moment_ago_is_not_asked_for_again(folder: Pa
 
     assert jobs.request(folder, clock=Later())  # whoever asked died before it was started
     jobs.execute(folder, REGISTRY)
+    assert jobs.state(folder).state == "ok"
+
+
+@pytest.mark.fault(catalogue.CLOCK)
+def test_a_job_can_be_asked_for_again_although_the_clock_was_set_back_meanwhile(folder: Path) -> None:
+    jobs.submit(folder, "count", {"to": 1})
+    assert jobs.request(folder)
+
+    class Earlier(SystemClock):
+        def now(self) -> float:
+            return time.time() - 400 * 86400
+
+    assert jobs.request(folder, clock=Earlier())
+    assert jobs.execute(folder, REGISTRY, clock=Earlier()) == 0
     assert jobs.state(folder).state == "ok"
 
 

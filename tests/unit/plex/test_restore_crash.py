@@ -13,7 +13,10 @@ import pytest
 
 from medialift.plex.restore import ArchiveSource, history, import_library, moves, recover, rollback
 from sandbox.plex.schema import create_library
+from tests.faults import catalogue
 from tests.restore_world import OPTIONS, World, tree
+
+pytestmark = pytest.mark.fault(catalogue.IMPORT_KILLED)
 
 # New folders, a new file, a file that replaces one of home's: every kind of step is among them.
 EXTRA = {"Metadata/New/deep/er.jpg": b"new", "Media/localhost/new": b"new"}
@@ -95,11 +98,12 @@ def steps_of_an_import(world: World) -> int:
 
 
 def test_killed_after_each_rename_the_old_library_comes_back_whole(
-    pristine: Path, tmp_path: Path, world: World
+    pristine: Path, tmp_path: Path, world: World, record_property: Callable[[str, object], None]
 ):
     old = tree(world.home.data)
     number = steps_of_an_import(world)
     assert number == 12
+    record_property("tries", number)
     for after in range(1, number + 1):
         folder = tmp_path / f"after-{after}"
         shutil.copytree(pristine, folder)
@@ -163,9 +167,12 @@ def test_killed_while_it_unpacks_nothing_is_left_behind(world: World):
     assert tree(world.home.data) == old
 
 
-def test_killed_after_each_step_of_a_rollback_it_is_finished(tmp_path: Path, world: World):
+def test_killed_after_each_step_of_a_rollback_it_is_finished(
+    tmp_path: Path, world: World, record_property: Callable[[str, object], None]
+):
     old = tree(world.home.data)
     number = steps_of_an_import(world)
+    record_property("tries", number)
     for after in range(1, number + 1):
         folder = tmp_path / f"after-{after}"
         shutil.copytree(world.folder, folder)

@@ -20,7 +20,7 @@ from medialift.plex import preferences
 from medialift.plex.database import SectionFacts
 from medialift.plex.guard import prove_trash_off
 from medialift.plex.manifest import Sidecar
-from medialift.plex.restore import checks, history, moves, serving, staging
+from medialift.plex.restore import ballast, checks, history, moves, serving, staging
 from medialift.plex.restore.claims import Claims
 from medialift.plex.restore.history import Pending
 from medialift.plex.restore.home import Home
@@ -324,6 +324,7 @@ def _exchange(
     began = task.clock.monotonic()
     history.write_pending(data, pending)
     try:
+        ballast.hold(data)
         with task.journal.phase("exchange the library") as phase:
             home.service.stop()
             still = (*users(data.library), *users(data.blobs))
@@ -387,6 +388,7 @@ def data_owner(staged: Staged) -> tuple[int, int]:
 
 def _put_back(task: _Task, pending: Pending, error: BaseException) -> None:
     """Undo the exchange; raises PutBack when anything had been moved."""
+    ballast.release(task.home.data)
     with task.journal.phase(PUT_BACK_PHASE) as phase:
         # A stop that was asked for must not cut short what brings the library back.
         put_back(task.home, pending, ready=task.options.ready, clock=task.clock, stop=Event())

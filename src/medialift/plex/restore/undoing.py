@@ -15,7 +15,7 @@ from threading import Event
 from medialift.errors import Permanent, Transient
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.plex import database as facts
-from medialift.plex.restore import history, moves, serving, staging
+from medialift.plex.restore import ballast, history, moves, serving, staging
 from medialift.plex.restore.history import Imported, Pending
 from medialift.plex.restore.home import Home
 from medialift.plex.restore.layout import LibraryFolder
@@ -107,6 +107,7 @@ def recover_held(home: Home, *, ready: float, clock: Clock, stop: Event) -> Reco
 
 def complete(data: LibraryFolder, pending: Pending, *, at: str) -> None:
     """Turn a verified import into history."""
+    ballast.release(data)
     history.add_import(data, Imported(pending.name, pending.archive, pending.source, at))
     history.clear_pending(data)
     staging.discard_all(data)
@@ -123,6 +124,7 @@ def put_back(
 ) -> None:
     """Bring the old library back from whatever step was reached, start Plex, and see that it serves it."""
     data = home.data
+    ballast.release(data)
     if pending.step != "stopping":
         if home.service.running():
             home.service.stop()
