@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Any
@@ -97,12 +98,13 @@ def test_no_second_reader_is_sent_after_one_that_ignores_being_killed(store_moun
     assert wait_until(lambda: not list(stuck_readers(str(store_mount.place))), at_most=5, every=0.05)
 
 
-def test_a_mount_whose_program_died_is_degraded_not_absent(mount: Any) -> None:
+def test_a_mount_whose_program_died_is_stale_not_absent(mount: Any) -> None:
     files = mount.fill("a.mkv")
     mount.up()
     mount.kill()
     verdict = probe(mount.place, files, deadline=5)
-    assert verdict.state == "degraded" and "cannot be listed" in verdict.reason
+    assert verdict.state == "stale" and "its program died" in verdict.reason
+    assert not os.path.ismount(mount.place)
 
 
 def test_a_plain_folder_will_do_when_no_type_is_asked_for(tmp_path: Path) -> None:
