@@ -249,6 +249,11 @@ def state(folder: Path) -> Status:
     return Status(DIED if begun else WAITING, job["kind"], phases=past)
 
 
+def running(parent: Path) -> list[str]:
+    """Names of the jobs below a folder that a process runs now, whatever state their files are in."""
+    return sorted(lock.parent.name for lock in parent.glob("*/lock") if _locked(lock.parent))
+
+
 def follow(
     folder: Path,
     *,
