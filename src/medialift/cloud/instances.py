@@ -13,6 +13,7 @@ from dataclasses import replace
 from medialift.foundation.units import parse_duration as seconds_of
 
 from . import tags
+from .alone import alone
 from .belongings import Server
 from .creation import available, create, find, finish, image_id, tags_for
 from .instance import Instance, Plan, expiry, rates_of, seconds_since, shown
@@ -80,13 +81,19 @@ def plan_present(cloud: Scaleway, wanted: Wanted) -> Plan:
 def present(cloud: Scaleway, wanted: Wanted) -> tuple[Instance, tuple[str, ...]]:
     """Make the instance, or find it and finish what an earlier run began, until it lets us in over SSH.
 
-    Returns it and what was done, in sentences; nothing done is an empty tuple.
+    Returns it and what was done, in sentences; nothing done is an empty tuple. A second run on this machine
+    waits for the first, and finds its instance.
 
     Raises:
         Unsafe: two instances carry the tag, or something with another host key answers.
         OutOfStock: none of the offers is to be had. QuotaExceeded: a quota forbids every one of them.
         Transient, Permanent: as they come; whatever was made is found again by the next run, or by `absent`.
     """
+    with alone(wanted.name, at_most=wanted.timeout, every=wanted.poll, clock=cloud.clock):
+        return _present(cloud, wanted)
+
+
+def _present(cloud: Scaleway, wanted: Wanted) -> tuple[Instance, tuple[str, ...]]:
     deadline = cloud.clock.monotonic() + wanted.timeout
     server = find(cloud, wanted.name, wanted.offers)
     done: list[str] = []
