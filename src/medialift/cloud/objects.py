@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import boto3
 import urllib3
@@ -188,6 +188,36 @@ def head(store: Store, bucket: str, key: str) -> ObjectFacts | None:
         return ObjectFacts(key, reply["ContentLength"], reply["ETag"], reply["LastModified"].timestamp())
 
     return store.patiently(ask, f"s3://{bucket}/{key}")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the store says of one object, in five words, and in its own.
+
+    Attributes:
+        state: "there" (200), "gone" (404; a HEAD has no body, so a bucket that is not there looks the same),
+            "refused" (403 and every other answer that a person must put right), "failing" (5xx, 429), or
+            "silent" (no answer within the time-out, no connection, one that broke off).
+    """
+
+    state: Literal["there", "gone", "refused", "failing", "silent"]
+    detail: str = ""
+
+
+def look(store: Store, bucket: str, key: str) -> Look:
+    """Ask for an object's head, and tell apart what `head` raises. What passes is tried again meanwhile.
+
+    It never raises for what the store says: "could not be told" is an answer too, and never "gone".
+    """
+    try:
+        return Look("there") if head(store, bucket, key) else Look("gone", "404")
+    except UnicodeEncodeError:
+        return Look("refused", "its name is not UTF-8, so the store cannot be asked for it")
+    except Transient as error:
+        answered = isinstance(error.__cause__, boto.ClientError)
+        return Look("failing" if answered else "silent", error.what)
+    except MedialiftError as error:
+        return Look("refused", error.what)
 
 
 def list_objects(store: Store, bucket: str, prefix: str = "", *, page: int = 1000) -> Iterator[ObjectFacts]:
