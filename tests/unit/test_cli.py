@@ -170,14 +170,14 @@ def test_the_example_settings_are_settings(host, tmp_path):
 def test_a_mount_that_reads_is_healthy_and_one_that_is_not_there_fails(host, tmp_path):
     (tmp_path / "media/Movies").mkdir(parents=True)
     (tmp_path / "media/Movies/a.mkv").write_bytes(os.urandom(200_000))
-    [verdict] = host.json("mounts", "check", str(tmp_path / "media"), "--any-filesystem")
+    [verdict] = host.json("mounts", "probe", str(tmp_path / "media"), "--any-filesystem")
     assert verdict["state"] == "healthy"
     assert verdict["reads"][0]["ok"]
-    assert "absent" in host("mounts", "check", str(tmp_path / "media"), code=1).stdout
+    assert "absent" in host("mounts", "probe", str(tmp_path / "media"), code=1).stdout
 
 
 def test_a_mount_check_without_a_mount_says_where_to_name_one(host):
-    assert "mounts.points" in host("mounts", "check", code=2).stderr
+    assert "mounts.points" in host("mounts", "probe", code=2).stderr
 
 
 def test_a_job_that_does_not_exist_is_bad_input_that_lists_those_that_do(host):

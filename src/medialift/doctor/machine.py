@@ -93,7 +93,7 @@ def mounts(host: Host) -> Iterator[Finding]:
                 name,
                 FAIL,
                 f"It is {verdict.state}: {verdict.reason}",
-                f"Look at its unit: systemctl status 'rclone-*'; then: medialift mounts check {point}",
+                f"Look at its unit: systemctl status 'rclone-*'; then: medialift mounts probe {point}",
             )
             continue
         slowest = max(read.seconds for read in verdict.reads)
