@@ -40,6 +40,8 @@ TIMES = {
     "sonic": 60,
     "whole": 120,
     "mount": 10,
+    "cease": 15,
+    "heal": 2,
 }
 
 

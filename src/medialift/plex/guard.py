@@ -1,35 +1,82 @@
-"""What stands between a scan and a library: no scan unless its files read, no archive if items went missing.
+"""The guard around every scan: no scan unless its files read, and none believed unless they still read.
 
 Before a section is scanned its mount is read, on the host and inside the container, on files taken at random
-from the database; and the trash is proved not to empty itself. What a scan took away all the same is looked
-at by `medialift.plex.deletions`.
+from the database; and the trash is proved not to empty itself. While Plex reads, so does a vigil. When the
+work is done, the mount is read once more before the result is believed. What a scan took away all the same is
+looked at by `medialift.plex.deletions`.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Event
+from typing import Any, Protocol
 
-from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
+from medialift.errors import Permanent, Transient, Unsafe
+from medialift.foundation.backoff import retried
+from medialift.foundation.jobs import Stopped
 from medialift.foundation.process import Runner
 from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.waiting import Clock
 from medialift.mounts import probe as mounts
-from medialift.mounts.probe import READ_BYTES, Read, Verdict
+from medialift.mounts import sampling
+from medialift.mounts.monitor import Observation
+from medialift.mounts.probe import DEGRADED, HEALTHY, Read, Verdict
+from medialift.mounts.recovery import MountProgram
+from medialift.mounts.remote import Remote
+from medialift.plex.healing import Healing
+from medialift.plex.inside import File, Inside
+from medialift.plex.mount_record import MountRecord
 from medialift.plex.paths import PathMap
 from medialift.plex.preferences import Settable
 from medialift.plex.server import Section
+from medialift.plex.vigil import MountLost, Vigil, Watching, lost
+
+# How many files of a section are remembered from before the work, to be read during and after it. Asked for
+# afterwards, the database would name just those that the work could read.
+REMEMBERED = 500
+
+Tell = Callable[[str, Mapping[str, Any]], None]
 
 
-@dataclass(frozen=True)
-class File:
-    """A file of the library as the container names it, with its size in bytes as Plex saw it."""
+class Guard(Protocol):
+    """What a run asks of its guard."""
 
-    path: str
-    size: int
+    def prove_roots(self, section: Section) -> None:
+        """Prove that each root of a section has something in it where Plex sees it.
+
+        Raises:
+            Permanent, Unsafe: it has not, and must not be scanned.
+        """
+        ...
+
+    def verify(self, database: Path, section: Section) -> list[Read]:
+        """Read files of a section before it is scanned; what was read.
+
+        Raises:
+            MountLost: the mount does not read.
+            Permanent, Unsafe: it must not be scanned for another reason.
+        """
+        ...
+
+    def vigil(self, database: Path, sections: Sequence[Section], tell: Tell) -> Watching:
+        """What watches the mounts of these sections while Plex reads them."""
+        ...
+
+    def heal(
+        self,
+        database: Path,
+        sections: Sequence[Section],
+        *,
+        halt: Callable[[], None],
+        resume: Callable[[], None],
+        tell: Tell,
+    ) -> bool:
+        """Bring the mounts of these sections back; whether they read again in the time there is."""
+        ...
 
 
 def prove_trash_off(server: Settable) -> None:
@@ -72,16 +119,23 @@ def sample_files(database: Path, section: Section, number: int, dice: random.Ran
 
 @dataclass(frozen=True)
 class MountGuard:
-    """Reads a section's files where Plex will read them.
+    """Reads a section's files where Plex reads them, before, while and after it does.
 
     Attributes:
         roots: container path to host path of each mount: {"/cloud/media": "/mnt/cloud/media"}. Sections
             outside of them are read inside the container only.
         enter: the words before a command that run it inside the container (["docker", "exec", "plex"]); none
             when Plex runs on the host itself.
+        deadline: seconds for one check on the host; `runner` has its own for one command in the container.
         filesystem: what the mounts must be; "" when plain folders will do.
-        deadline: seconds for one check on the host, and for one command in the container.
         number: how many files are read in each place.
+        every, failures: of the vigil: seconds between two probes, and how many in a row lose a mount.
+        heal_within: seconds for a lost mount to read again.
+        programs: what serves a mount, by its host path, so that it can be restarted. One without is waited
+            for.
+        remotes: how the store itself is asked about a mount's files, by the mount's host path.
+        record: what is seen goes here.
+        stop: ends everything at once.
     """
 
     roots: Mapping[str, str]
@@ -91,148 +145,254 @@ class MountGuard:
     deadline: float
     filesystem: str = mounts.RCLONE
     number: int = mounts.SAMPLE
+    every: float = 60.0
+    failures: int = 2
+    heal_within: float = 900.0
+    programs: Mapping[str, MountProgram] = field(default_factory=dict)
+    remotes: Mapping[str, Remote] = field(default_factory=dict)
+    record: MountRecord = field(default_factory=MountRecord)
+    stop: Event = field(default_factory=Event)
     dice: random.Random = field(default_factory=random.SystemRandom)
-    note: Callable[[Read], None] = lambda _read: None
+
+    def prove_roots(self, section: Section) -> None:
+        """Prove that each root of a section has something in it inside the container.
+
+        Raises:
+            Permanent: a root is absent.
+            Unsafe: one is empty.
+            MountLost: one does not list.
+            Stopped: the run was stopped.
+        """
+        try:
+            self._inside.prove_roots(section)
+        except Stopped:
+            raise
+        except Transient as hung:
+            raise _refused(section, section.locations[0], f"listing it: {hung.what}") from hung
 
     def verify(self, database: Path, section: Section) -> list[Read]:
         """Read files of a section on the host and inside the container; what was read.
 
         Raises:
-            Permanent: a root of the section is absent inside the container.
-            Unsafe: the mount does not read, or a root is empty. Nothing must be scanned.
+            MountLost: the mount does not read. Nothing must be scanned.
+            Permanent, Unsafe: a root of the section is absent or empty inside the container.
+            Transient: the database could not be read.
+            Stopped: the run was stopped.
         """
-        self.roots_present(section)
-        files = sample_files(database, section, self.number, self.dice)
+        self.prove_roots(section)
+        return self._read(section, sample_files(database, section, REMEMBERED, self.dice))
+
+    def vigil(self, database: Path, sections: Sequence[Section], tell: Tell) -> Vigil:
+        """A vigil over the mounts of these sections, to begin with the work and to end with it.
+
+        Raises:
+            Transient, Permanent: the database could not be read.
+        """
+        known = {section.key: self._known(database, section) for section in sections}
+
+        def told(one: Observation) -> None:
+            self.record.observation(one)
+            verdict = one.verdict
+            if not verdict.healthy:
+                tell(
+                    f"the mount {verdict.mountpoint} is {verdict.state}: {verdict.reason}",
+                    {"mount": verdict.mountpoint, "state": verdict.state, "failures": one.failures},
+                )
+
+        def last() -> None:
+            for section in sections:
+                self._still_reads(section, known[section.key] or self._known(database, section))
+
+        return Vigil(
+            lambda stop: self._glance(sections, known, stop),
+            name=_names(sections),
+            every=self.every,
+            failures=self.failures,
+            clock=self.clock,
+            told=told,
+            last=last,
+        )
+
+    def heal(
+        self,
+        database: Path,
+        sections: Sequence[Section],
+        *,
+        halt: Callable[[], None],
+        resume: Callable[[], None],
+        tell: Tell,
+    ) -> bool:
+        """Bring the mounts of these sections back: restart what serves them, or wait.
+
+        Args:
+            halt: stops what Plex does on the sections, as far as that can be done while the mount is lost.
+            resume: is called when all mounts read again; then Plex must be at rest.
+
+        Raises:
+            Stopped: the run was stopped.
+            MedialiftError: what `resume` raises, or why a mount cannot be recovered at all.
+        """
+        known = {section.key: self._known(database, section) for section in sections}
+        return Healing(
+            mounts=tuple(place.mountpoint for place in self._places(sections, known)),
+            probe=lambda mountpoint, stop: self._check_one(mountpoint, sections, known, stop),
+            programs=self.programs,
+            filesystem=self.filesystem,
+            within=self.heal_within,
+            clock=self.clock,
+            stop=self.stop,
+            record=self.record,
+            tell=tell,
+        ).run(halt, resume)
+
+    @property
+    def _inside(self) -> Inside:
+        return Inside(self.enter, self.runner, self.clock, self.dice, self.stop)
+
+    def _known(self, database: Path, section: Section) -> list[File]:
+        return retried(limit=3)(sample_files)(database, section, REMEMBERED, self.dice)
+
+    def _read(self, section: Section, files: Sequence[File]) -> list[Read]:
         reads: list[Read] = []
-        for verdict in self._on_host(section, files):
-            for read in verdict.reads:
-                self.note(read)
+        for place in self._places([section], {section.key: files}):
+            verdict = self._probe(place, self.number, self.stop, self.remotes.get(place.mountpoint))
             if not verdict.healthy:
                 raise _refused(section, verdict.mountpoint, f"it is {verdict.state}: {verdict.reason}")
             reads += verdict.reads
-        return reads + self._in_container(section, files)
+        return reads + self._read_inside(section, files)
 
-    def roots_present(self, section: Section) -> None:
-        """Prove that each of the section's roots has something in it, inside the container.
+    def _still_reads(self, section: Section, files: Sequence[File]) -> None:
+        """Read a section's files once more, now that Plex has read them. Raises MountLost or Stopped."""
+        try:
+            self.prove_roots(section)
+            self._read(section, files)
+        except (MountLost, Stopped):
+            raise
+        except (Permanent, Unsafe) as gone:
+            # It was there before the work: so it is lost, and may come back.
+            raise lost(f"lost a folder while Plex read it ({gone.what})", gone.subject) from gone
 
-        An unreachable root makes Plex skip a scan; an empty one makes it delete everything.
-        """
-        if not section.locations:
-            raise Permanent("A section has no folder", section.name, "Give it one, or leave the section out")
-        for root in section.locations:
-            try:
-                # One name is enough, and a folder of millions is not listed to its end for it.
-                found = self.runner(
-                    [*self.enter, "find", root, "-mindepth", "1", "-maxdepth", "1", "-print", "-quit"]
-                )
-            except Transient as hung:
-                raise _refused(section, root, f"listing it: {hung.what}") from hung
-            if not found.ok:
-                raise Permanent(
-                    "A section root is absent inside the container",
-                    f"{section.name}: {root}",
-                    "Check the binds of the container and the path map",
-                )
-            if not found.out.strip():
-                raise Unsafe(
-                    "A section root is empty inside the container",
-                    f"{section.name}: {root}",
-                    "A scan would delete the whole section: check the mount and its propagation (rslave)",
-                )
+    def _glance(
+        self, sections: Sequence[Section], known: Mapping[str, Sequence[File]], stop: Event
+    ) -> Verdict:
+        """One small read of each mount, and more of one if that fails: the first that is ill, or the last."""
+        verdict = Verdict("", HEALTHY)
+        for place in self._places(sections, known):
+            verdict = self._probe(place, 1, stop)
+            if not verdict.healthy:
+                return verdict
+        for section in sections:
+            if not all(self._mounted(root) for root in section.locations):
+                verdict = self._glance_inside(section, known[section.key])
+                if not verdict.healthy:
+                    return verdict
+        return verdict
 
-    def _on_host(self, section: Section, files: Sequence[File]) -> Iterable[Verdict]:
+    def _check_one(
+        self, mountpoint: str, sections: Sequence[Section], known: Mapping[str, Sequence[File]], stop: Event
+    ) -> Verdict:
+        (place,) = (one for one in self._places(sections, known) if one.mountpoint == mountpoint)
+        return self._probe(place, self.number, stop)
+
+    def _probe(self, place: _Place, sample: int, stop: Event, remote: Remote | None = None) -> Verdict:
+        verdict = mounts.probe(
+            place.mountpoint,
+            place.files,
+            [] if place.files else place.roots,
+            sample=sample,
+            deadline=self.deadline,
+            filesystem=self.filesystem,
+            remote=remote,
+            stop=stop,
+            clock=self.clock,
+        )
+        self.record.verdict(verdict)
+        return verdict
+
+    def _places(self, sections: Sequence[Section], known: Mapping[str, Sequence[File]]) -> Iterator[_Place]:
+        """The mounts that these sections lie on, with what to read of them."""
         places = PathMap.of(self.roots)
         for inside, mountpoint in self.roots.items():
-            here = [root for root in section.locations if _within(root, inside)]
-            if not here:
-                continue
-            on_host = [places.map(file.path) for file in files if _within(file.path, inside)]
-            yield mounts.probe(
-                mountpoint,
-                on_host,
-                [] if on_host else [places.map(root) for root in here],
-                sample=self.number,
-                deadline=self.deadline,
-                filesystem=self.filesystem,
-                clock=self.clock,
-            )
+            roots = [root for one in sections for root in one.locations if _within(root, inside)]
+            if roots:
+                files = [
+                    file.path for one in sections for file in known[one.key] if _within(file.path, inside)
+                ]
+                yield _Place(
+                    mountpoint, [places.map(path) for path in files], [places.map(root) for root in roots]
+                )
 
-    def _in_container(self, section: Section, files: Sequence[File]) -> list[Read]:
-        chosen = list(files) or self._found(section)
-        reads = [self._dd(file) for file in chosen]
-        mountpoint = f"{section.locations[0]} inside the container"
-        missing = [read for read in reads if read.missing]
-        broken = [read for read in reads if not read.ok and not read.missing]
-        for read in reads:
-            self.note(read)
-        if broken:
-            raise _refused(section, mountpoint, f"{broken[0].path} cannot be read: {broken[0].error}")
-        if not reads or len(missing) > mounts.MISSING_SHARE * len(reads):
-            raise _refused(section, mountpoint, f"{len(missing)} of {len(reads)} files are not there")
+    def _mounted(self, root: str) -> bool:
+        return any(_within(root, inside) for inside in self.roots)
+
+    def _glance_inside(self, section: Section, files: Sequence[File]) -> Verdict:
+        reads = self._reads_inside(section, files, 1)
+        state = DEGRADED if _condemned(reads, files) else HEALTHY
+        reason = next((f"{read.path} cannot be read: {read.error}" for read in reads if not read.ok), "")
+        verdict = Verdict(_inside_of(section), state, reason, tuple(reads))
+        self.record.verdict(verdict)
+        return verdict
+
+    def _read_inside(self, section: Section, files: Sequence[File]) -> list[Read]:
+        reads = self._reads_inside(section, files, self.number)
+        failed = [read for read in reads if not read.ok]
+        missing = [read for read in failed if read.missing]
+        condemned = _condemned(reads, files)
+        differing = () if condemned else tuple(read.path for read in failed)
+        self.record.verdict(Verdict(_inside_of(section), HEALTHY, reads=tuple(reads), differing=differing))
+        if not condemned:
+            return reads
+        broken = next((read for read in failed if not read.missing), None)
+        if broken is not None and len(failed) > len(missing):
+            reason = f"{broken.path} cannot be read: {broken.error}"
+        else:
+            reason = f"{len(missing)} of {len(reads)} files are not there"
+        raise _refused(section, _inside_of(section), reason)
+
+    def _reads_inside(self, section: Section, files: Sequence[File], number: int) -> list[Read]:
+        """Read so many files inside the container, and more once one fails: as a probe does on the host."""
+        most = sampling.enlarged(number, sampling.NEEDED)
+        chosen = self.dice.sample(list(files), min(most, len(files))) or self._inside.find(section, most)
+        reads: list[Read] = []
+        for file in chosen:
+            reads.append(self._inside.read(file))
+            well = all(read.ok for read in reads)
+            if sampling.hopeless(reads, sampling.NEEDED) or (well and len(reads) >= number):
+                break
         return reads
 
-    def _found(self, section: Section) -> list[File]:
-        """Some files of a new section, as the container lists them: there are none in the database yet."""
-        found = []
-        for root in section.locations:
-            # The first few that turn up: walking a store of millions to choose better would take hours.
-            listed = self.runner(
-                [
-                    *self.enter,
-                    "sh",
-                    "-c",
-                    'find "$1" -type f -size +0 | head -n "$2"',
-                    "sh",
-                    root,
-                    str(self.number),
-                ]
-            )
-            found += [File(path, 0) for path in listed.out.splitlines() if path]
-        return found
 
-    def _dd(self, file: File) -> Read:
-        """Read the head and a random piece of a file inside the container."""
-        pieces = [0]
-        if file.size > 2 * READ_BYTES:
-            pieces.append(self.dice.randrange(1, file.size // READ_BYTES))
-        at, begun = self.clock.now(), self.clock.monotonic()
-        error = ""
-        for piece in pieces:
-            command = [
-                "dd",
-                f"if={file.path}",
-                "of=/dev/null",
-                f"bs={READ_BYTES}",
-                "count=1",
-                f"skip={piece}",
-            ]
-            try:
-                done = self.runner([*self.enter, *command])
-            except MedialiftError as failed:
-                error = failed.what
-                break
-            if not done.ok:
-                error = _last_line(done.err)
-                break
-        missing = "No such file or directory" in error
-        return Read(file.path, at, self.clock.monotonic() - begun, not error, error, missing)
+@dataclass(frozen=True)
+class _Place:
+    """A mount, and what to read of it: files, or where none are known, below which folders to look."""
+
+    mountpoint: str
+    files: list[str]
+    roots: list[str]
 
 
-def _refused(section: Section, mountpoint: str, reason: str) -> Unsafe:
-    return Unsafe(
+def _condemned(reads: Sequence[Read], files: Sequence[File]) -> bool:
+    return not reads or sampling.condemned(reads, len(reads) if files else 0)
+
+
+def _inside_of(section: Section) -> str:
+    return f"{section.locations[0]} inside the container"
+
+
+def _names(sections: Iterable[Section]) -> str:
+    return ", ".join(section.name for section in sections)
+
+
+def _refused(section: Section, mountpoint: str, reason: str) -> MountLost:
+    return MountLost(
         f"The mount does not read, so nothing is scanned ({reason})",
         f"{section.name}: {mountpoint}",
-        "Restart the mount's service and start the run again",
+        "Look at the mount's service and at the store, then start the run again",
     )
 
 
 def _within(path: str, folder: str) -> bool:
     return path == folder or path.startswith(folder.rstrip("/") + "/")
-
-
-def _last_line(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1] if lines else "it wrote nothing"
 
 
 def summary(reads: Sequence[Read]) -> dict[str, Any]:

@@ -7,30 +7,38 @@ of it may be trusted.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation import process
 from medialift.foundation.backoff import retried
 from medialift.foundation.jobs import Context
 from medialift.foundation.journal import Journal, PhaseWriter, phases
-from medialift.mounts.probe import RCLONE, Read
+from medialift.mounts.probe import RCLONE
+from medialift.mounts.recovery import SystemdUnit
 from medialift.plex import claim as claims
 from medialift.plex import deletions, guard, preferences, scan, scratch, sonic
 from medialift.plex.deletions import Comparison
-from medialift.plex.guard import MountGuard
+from medialift.plex.guard import Guard, MountGuard
+from medialift.plex.mount_record import MountRecord
+from medialift.plex.resting import Resting
 from medialift.plex.scan import Counts, Times, Watch
 from medialift.plex.scratch import SectionSpec
 from medialift.plex.selection import Selection, choose
 from medialift.plex.server import PlexServer, Section, connect
+from medialift.plex.service import PlexService, Service
+from medialift.plex.vigil import MountLost
 
 OK, QUARANTINED = "ok", "quarantined"
+
+Done = TypeVar("Done")
 
 
 class _Part(BaseModel):
@@ -64,6 +72,9 @@ class RunOptions(_Part):
         sonic: analyse music, if a music section is chosen.
         mode: "delta" works on the library that is there, "scratch" makes `create_sections` first.
         roots: container path to host path of each mount.
+        mount_units: host path to systemd unit of each mount that may be restarted; others are waited for.
+        plex_unit: Plex's own unit, restarted when Plex does not cease what was cancelled; "" for never.
+        tries: how often a scan or analysis is begun that loses its mount.
         container: words that run a command inside Plex's container; none when it runs on the machine itself.
         mount_type: what the mounts must be; "" when plain folders will do.
         times: limits, as `medialift.plex.scan.Times`.
@@ -82,6 +93,9 @@ class RunOptions(_Part):
     roots: dict[str, str] = {}
     container: list[str] = []
     mount_type: str = RCLONE
+    mount_units: dict[str, str] = {}
+    plex_unit: str = ""
+    tries: int = Field(3, ge=1)
     times: dict[str, float | str] = {}
     settings: dict[str, bool | int | str | None] = {}
     claim: ClaimOptions | None = None
@@ -131,7 +145,8 @@ def run_job(context: Context) -> dict[str, Any]:
     Returns:
         {outcome: "ok"|"quarantined", plex_version, sections: [{name, type, items_before, items_after,
         newly_deleted, skipped, reason}], sonic: {analysed, total, done, left, rate}|null,
-        mount_reads: [{at, seconds, ok, path, error}], quarantine: {flag, reasons}, settings: [{id, before,
+        mount_reads: [{at, seconds, ok, path, error}], mounts: {probes, ill, unreadable, recoveries} (as
+        `MountRecord`), quarantine: {flag, reasons}, settings: [{id, before,
         after}], phases: [{name, started, seconds, outcome, data}]}. Items are movies, episodes, tracks and
         photos that are not marked deleted.
 
@@ -148,8 +163,9 @@ class Run:
     context: Context
     request: Request
     server: PlexServer
-    guard: MountGuard
-    reads: list[Read] = field(default_factory=list)
+    guard: Guard
+    service: Service | None = None
+    record: MountRecord = field(default_factory=MountRecord)
 
     @classmethod
     def of(cls, context: Context) -> Run:
@@ -159,18 +175,25 @@ class Run:
             Permanent: an argument is wrong.
         """
         request = Request.of(context.arguments)
-        options = request.options
-        reads: list[Read] = []
+        options, times = request.options, request.times
+        record = MountRecord()
         mounts = MountGuard(
             roots=options.roots,
             enter=options.container,
-            runner=process.runner(timeout=request.times.mount),
+            runner=process.runner(timeout=times.mount, stop=context.stop),
             clock=context.clock,
-            deadline=request.times.mount,
+            deadline=times.mount,
             filesystem=options.mount_type,
-            note=reads.append,
+            every=times.probe_every,
+            failures=times.probe_failures,
+            heal_within=times.heal,
+            programs={place: SystemdUnit(unit) for place, unit in options.mount_units.items()},
+            record=record,
+            stop=context.stop,
         )
-        return cls(context, request, connect(options.server.url, options.server.preferences), mounts, reads)
+        server = connect(options.server.url, options.server.preferences)
+        service = PlexService(options.plex_unit) if options.plex_unit else None
+        return cls(context, request, server, mounts, service, record)
 
     def __post_init__(self) -> None:
         self.journal: Journal = self.context.journal
@@ -205,7 +228,8 @@ class Run:
             "plex_version": version,
             "sections": _table(everything, selection, compared),
             "sonic": music.to_dict() if music else None,
-            "mount_reads": [read.to_dict() for read in self.reads],
+            "mount_reads": [read.to_dict() for read in self.record.reads],
+            "mounts": self.record.to_dict(),
             "quarantine": {"flag": bool(reasons), "reasons": reasons},
             "settings": [change.to_dict() for change in changes],
             "phases": [phase.to_dict() for phase in phases(journal.path) if phase.started >= began - 0.001],
@@ -257,7 +281,7 @@ class Run:
         with self.journal.phase("create sections") as phase:
             for spec in self.request.create:
                 # Plex scans a new section at once, so its roots are looked at before there is one.
-                self.guard.roots_present(_planned(spec))
+                self.guard.prove_roots(_planned(spec))
             made = scratch.create(self.server, self.request.create)
             phase.end(", ".join(made) or "all are there already", made=made)
 
@@ -271,27 +295,96 @@ class Run:
     def _section(self, section: Section) -> None:
         self.rescan(section)
         if self.request.options.analyze:
-            with self.journal.phase(f"analyse {section.name}") as phase, self._cancelling(section, phase):
-                counts = self._watch(phase).analyse(self.server, section)
+
+            def analyse(phase: PhaseWriter, look: Callable[[], None]) -> None:
+                counts = self._watch(phase, look).analyse(self.server, section)
                 phase.end(f"{counts.unanalysed} files left", unanalysed=counts.unanalysed)
 
+            self._guarded(f"analyse {section.name}", [section], analyse)
+
     def rescan(self, section: Section) -> Counts:
-        """Scan a section to its very end on a mount that reads; what the database holds then.
+        """Scan a section to its very end on a mount that reads before, meanwhile and afterwards.
+
+        Returns:
+            What the database holds then.
 
         Raises:
+            MountLost: the mount does not read, or lost its store each time.
             Stopped, Transient, Permanent, Unsafe: it was not scanned, or not to its end.
         """
+
+        def work(phase: PhaseWriter, look: Callable[[], None]) -> Counts:
+            counts = self._watch(phase, look).scan(self.server, section)
+            phase.end(f"{counts.parts} files", parts=counts.parts, items=counts.items, deleted=counts.deleted)
+            return counts
+
+        return self._guarded(f"scan {section.name}", [section], work, scanning=True)
+
+    def _guarded(
+        self,
+        name: str,
+        sections: Sequence[Section],
+        work: Callable[[PhaseWriter, Callable[[], None]], Done],
+        *,
+        scanning: bool = False,
+    ) -> Done:
+        """Do a phase's work under the guard; once more, a few times at most, when it loses the mount.
+
+        Args:
+            work: does it, and calls what it is given at each of its looks.
+            scanning: the work may mark items deleted: the mount is proved before and after it.
+        """
+        database, losses, check = self.request.options.database, 0, scanning
+        while True:
+            try:
+                for section in sections if check else ():
+                    self._mount_check(section)
+                with (
+                    self.journal.phase(name) as phase,
+                    self._cancelling(sections, phase),
+                    self.guard.vigil(database, sections, _noting(phase)) as vigil,
+                ):
+                    done = work(phase, vigil.look)
+                    vigil.prove() if scanning else vigil.look()
+                    return done
+            except MountLost as lost:
+                losses, check = losses + 1, True
+                if losses >= self.request.options.tries:
+                    raise
+                self._heal(sections, lost)
+
+    def _mount_check(self, section: Section) -> None:
         with self.journal.phase(f"mount check {section.name}") as phase:
             guard.prove_trash_off(self.server)
             reads = retried(limit=3)(self.guard.verify)(self.request.options.database, section)
             told = guard.summary(reads)
             phase.end(f"{told['reads']} reads, the slowest took {told['slowest']:.3f} s", **told)
-        with self.journal.phase(f"scan {section.name}") as phase, self._cancelling(section, phase):
-            counts = self._watch(phase).scan(self.server, section)
-            phase.end(f"{counts.parts} files", parts=counts.parts, items=counts.items, deleted=counts.deleted)
-            return counts
 
-    def _watch(self, phase: PhaseWriter) -> Watch:
+    def _heal(self, sections: Sequence[Section], lost: MountLost) -> None:
+        """Bring Plex to rest and the mount back. Raises what lost it when it does not come back."""
+        names = ", ".join(section.name for section in sections)
+        with self.journal.phase(f"recover mount {names}", text=str(lost)) as phase:
+            resting = Resting(
+                self.server,
+                sections,
+                self.request.times,
+                self.context.clock,
+                self.context.stop,
+                self.service,
+                phase.note,
+            )
+            healed = self.guard.heal(
+                self.request.options.database,
+                sections,
+                halt=resting.halt,
+                resume=resting.resume,
+                tell=_noting(phase),
+            )
+            if not healed:
+                raise lost
+            phase.end("it reads again")
+
+    def _watch(self, phase: PhaseWriter, look: Callable[[], None]) -> Watch:
         return Watch(
             counts=lambda key: scan.count(self.request.options.database, key),
             times=self.request.times,
@@ -299,32 +392,34 @@ class Run:
             stop=self.context.stop,
             tell=lambda text, numbers: phase.progress(text, **numbers),
             deadline=self.deadline,
+            look=look,
         )
 
     def _sonic(self, selection: Selection) -> sonic.SonicResult | None:
-        with self.journal.phase("music analysis") as phase:
-            if not self.request.options.sonic:
-                phase.skip("not asked for")
-                return None
-            if not selection.music:
-                phase.skip("no music section is chosen")
-                return None
-            keys = [section.key for section in selection.music]
-            with self._stopping_butler(phase):
-                result = sonic.analyse(
-                    self.server,
-                    lambda: retried(limit=3)(sonic.backlog)(self.request.options.database, keys),
-                    times=self.request.times,
-                    clock=self.context.clock,
-                    stop=self.context.stop,
-                    deadline=self.deadline,
-                    tell=lambda text, numbers: phase.progress(text, **numbers),
-                )
+        if not self.request.options.sonic or not selection.music:
+            with self.journal.phase("music analysis") as phase:
+                phase.skip("no music section is chosen" if self.request.options.sonic else "not asked for")
+            return None
+        keys = [section.key for section in selection.music]
+
+        def work(phase: PhaseWriter, look: Callable[[], None]) -> sonic.SonicResult:
+            result = sonic.analyse(
+                self.server,
+                lambda: retried(limit=3)(sonic.backlog)(self.request.options.database, keys),
+                times=self.request.times,
+                clock=self.context.clock,
+                stop=self.context.stop,
+                deadline=self.deadline,
+                tell=lambda text, numbers: phase.progress(text, **numbers),
+                look=look,
+            )
             phase.end(
                 f"{result.analysed} of {result.total} tracks, {result.rate:.2f} per second",
                 **result.to_dict(),
             )
             return result
+
+        return self._guarded("music analysis", selection.music, work)
 
     def _compare(
         self,
@@ -351,18 +446,16 @@ class Run:
             phase.end("; ".join(reasons) or f"{deleted} items newly deleted", newly_deleted=deleted)
             return compared, reasons
 
-    def _cancelling(self, section: Section, phase: PhaseWriter) -> _OnError:
-        return _OnError(self, phase, [lambda: self.server.cancel_scan(section.key), self.server.stop_butler])
-
-    def _stopping_butler(self, phase: PhaseWriter) -> _OnError:
-        return _OnError(self, phase, [self.server.stop_butler])
+    def _cancelling(self, sections: Sequence[Section], phase: PhaseWriter) -> _OnError:
+        cancels = [partial(self.server.cancel_scan, section.key) for section in sections]
+        return _OnError(phase, [*cancels, self.server.stop_butler])
 
 
 class _OnError:
     """When the block fails, stops what it began, so that nothing goes on that nobody watches."""
 
-    def __init__(self, run: Run, phase: PhaseWriter, undo: Sequence[Any]) -> None:
-        self._run, self._phase, self._undo = run, phase, undo
+    def __init__(self, phase: PhaseWriter, undo: Sequence[Callable[[], None]]) -> None:
+        self._phase, self._undo = phase, undo
 
     def __enter__(self) -> None:
         return None
@@ -377,6 +470,10 @@ class _OnError:
             except MedialiftError as failed:
                 with suppress(OSError):
                     self._phase.note(f"could not be stopped: {failed}")
+
+
+def _noting(phase: PhaseWriter) -> Callable[[str, Mapping[str, Any]], None]:
+    return lambda text, numbers: phase.note(text, **numbers)
 
 
 def _source(options: ClaimOptions) -> claims.ClaimSource:

@@ -9,7 +9,7 @@ project streaming-catalog-authority on a real server.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 from threading import Event
@@ -19,7 +19,7 @@ from medialift.errors import Permanent, Transient
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.sqlite import open_readonly
 from medialift.foundation.units import parse_duration
-from medialift.foundation.waiting import Clock
+from medialift.foundation.waiting import Clock, wait_until
 from medialift.plex.server import Activity, Section
 
 # Activities that change a library. "butler" is none: its row never goes.
@@ -30,7 +30,7 @@ _HISTORY = 12
 
 @dataclass(frozen=True)
 class Times:
-    """How long things may take; all in seconds but the two counts of polls.
+    """How long things may take; all in seconds but the two counts, `quiet_polls` and `probe_failures`.
 
     Attributes:
         poll: between two readings.
@@ -45,6 +45,10 @@ class Times:
         sonic: for the music analysis.
         whole: for the whole run.
         mount: for one check of the mount.
+        probe_every: between two probes of the mount while Plex reads through it.
+        probe_failures: probes in a row that must fail before the work is cancelled.
+        cease: for work to cease that was cancelled.
+        heal: for a mount that does not read to read again, its restarts included.
     """
 
     poll: float = 5.0
@@ -59,6 +63,10 @@ class Times:
     sonic: float = 72 * 3600.0
     whole: float = 72 * 3600.0
     mount: float = 120.0
+    probe_every: float = 60.0
+    probe_failures: int = 2
+    cease: float = 600.0
+    heal: float = 900.0
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Times:
@@ -67,8 +75,8 @@ class Times:
         Raises:
             Permanent: a name is unknown, or a value is no duration above zero.
         """
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(given) - known)
+        known = {field.name: field.default for field in fields(cls)}
+        unknown = sorted(set(given) - set(known))
         if unknown:
             raise Permanent(
                 "There is no such time limit", ", ".join(unknown), f"Valid are: {', '.join(sorted(known))}"
@@ -78,7 +86,7 @@ class Times:
             seconds = parse_duration(value)
             if seconds <= 0:
                 raise Permanent("A time limit must be above zero", f"{name}: {value}", "Correct it")
-            parsed[name] = int(seconds) if name == "quiet_polls" else seconds
+            parsed[name] = max(1, int(seconds)) if isinstance(known[name], int) else seconds
         return cls(**parsed)
 
 
@@ -122,6 +130,15 @@ class Watched(Protocol):
     def activities(self) -> list[Activity]: ...
     def scan(self, key: str) -> None: ...
     def analyze(self, key: str) -> None: ...
+
+
+class Cancelling(Protocol):
+    """What `cease` needs of a server."""
+
+    def section(self, key: str) -> Section: ...
+    def activities(self) -> list[Activity]: ...
+    def cancel_scan(self, key: str) -> None: ...
+    def stop_butler(self, task: str | None = None) -> None: ...
 
 
 class Stalled(Transient):
@@ -256,7 +273,7 @@ def count(database: Path, section: str) -> Counts:
     return Counts(items, deleted, parts, int(changed or 0), unanalysed or 0)
 
 
-def read(server: Watched, key: str) -> Reading:
+def read(server: Watched | Cancelling, key: str) -> Reading:
     """Look at a section once. Work that names no section is taken to be on this one."""
     section = server.section(key)
     at_work = tuple(
@@ -267,11 +284,44 @@ def read(server: Watched, key: str) -> Reading:
     return Reading(section.refreshing, section.scanned_at, at_work)
 
 
+def cease(server: Cancelling, keys: Sequence[str], *, times: Times, clock: Clock, stop: Event) -> bool:
+    """Have all work on these sections given up; whether nothing of it was seen any more in `times.cease`.
+
+    A cancel is answered and may be forgotten all the same, above all by a scan that has only just begun: so
+    it is asked for at each look until several looks in a row find nothing.
+
+    Raises:
+        Stopped: `stop` was set.
+    """
+    quiet = 0
+
+    def quiet_for_long() -> bool:
+        nonlocal quiet
+        try:
+            server.stop_butler()
+            for key in keys:
+                server.cancel_scan(key)
+            quiet = 0 if any(read(server, key).busy for key in keys) else quiet + 1
+        except Transient:
+            quiet = 0
+        return quiet >= times.quiet_polls
+
+    ceased = wait_until(quiet_for_long, at_most=times.cease, every=times.poll, clock=clock, stop=stop)
+    if not ceased and stop.is_set():
+        raise Stopped("cancelling")
+    return ceased
+
+
+def _nothing() -> None:
+    """Nothing else to look at."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """What watching a server takes besides the server: how to count, how long, the clock, whom to tell.
 
-    `tell` gets a line for people and the numbers behind it, whenever these have changed.
+    `tell` gets a line for people and the numbers behind it, whenever these have changed. `look` is called at
+    each look at the server, and what it raises ends the watch: the guard's way to say that the mount is lost.
     """
 
     counts: Callable[[str], Counts]
@@ -280,6 +330,7 @@ class Watch:
     stop: Event
     tell: Callable[[str, Mapping[str, Any]], None]
     deadline: float
+    look: Callable[[], None] = _nothing
 
     def scan(self, server: Watched, section: Section) -> Counts:
         """Scan a section to its very end; what the database holds then.
@@ -307,6 +358,7 @@ class Watch:
         steady = 0
         failing_since: float | None = None
         while True:
+            self.look()
             now = clock.monotonic()
             try:
                 reading = read(server, section.key)

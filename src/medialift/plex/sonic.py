@@ -90,6 +90,7 @@ def analyse(
     stop: Event,
     deadline: float,
     tell: Callable[[str, Mapping[str, Any]], None],
+    look: Callable[[], None] = lambda: None,
 ) -> SonicResult:
     """Analyse until nothing is left, or until a whole round of the task adds nothing more.
 
@@ -98,6 +99,7 @@ def analyse(
 
     Args:
         deadline: of the whole run, on the clock's monotonic time.
+        look: called at each reading; what it raises ends the watch, as when the mount is lost.
 
     Raises:
         Stalled: the task runs and the backlog does not fall, or it ended without having done anything.
@@ -124,6 +126,7 @@ def analyse(
             )
         if clock.sleep(min(times.poll, left_seconds), stop):
             raise Stopped("sonic analysis")
+        look()
         now = clock.monotonic()
         try:
             before, now_at = now_at, count()

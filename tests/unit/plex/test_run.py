@@ -12,8 +12,9 @@ import pytest
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.process import Completed, runner
 from medialift.foundation.waiting import SystemClock
-from medialift.plex import deletions, scratch
+from medialift.plex import census, scratch
 from medialift.plex.guard import MountGuard
+from medialift.plex.mount_record import MountRecord
 from medialift.plex.run import Request
 from medialift.plex.server import Section
 from sandbox.plex.builder import LibraryBuilder
@@ -104,41 +105,13 @@ def test_another_section_of_the_same_name_is_not_taken_for_it() -> None:
         scratch.create(Libraries(there), scratch.parse([MOVIES]))
 
 
-def ids(number: int) -> frozenset[int]:
-    return frozenset(range(number))
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "trusted"),
-    [
-        (224, 3, False),  # the accident that this guards against
-        (224, 220, True),  # 4 of 224 are below 2 %
-        (224, 219, False),
-        (20, 17, True),  # three files may always go
-        (20, 16, False),
-        (2, 0, False),  # few, but the section is empty
-        (0, 0, True),
-        (0, 50, True),
-    ],
-)
-def test_losses_beyond_single_files_are_not_trusted(before: int, after: int, trusted: bool) -> None:
-    compared = deletions.compare("Movies", ids(before), ids(after))
-    assert (compared.reasons == ()) is trusted
-    assert compared.newly_deleted == max(0, before - after)
-
-
-def test_an_item_that_another_replaced_counts_as_lost() -> None:
-    compared = deletions.compare("Movies", frozenset({1, 2, 3}), frozenset({1, 2, 4}))
-    assert (compared.items_after, compared.newly_deleted) == (3, 1)
-
-
 def test_items_are_counted_by_kind_without_those_marked_deleted(tmp_path: Path) -> None:
     with LibraryBuilder(tmp_path / "library.db") as library:
         shows = library.add_section("TV", "show", "/tv")
-        kept = library.add_episode(shows, "/tv/a.mkv", "A", 1, 1)
+        library.add_episode(shows, "/tv/a.mkv", "A", 1, 1)
         library.mark_deleted(library.add_episode(shows, "/tv/b.mkv", "A", 1, 2))
     section = Section(str(shows), "TV", "show", "", "", "", ("/tv",), False, 0)
-    assert deletions.alive(tmp_path / "library.db", [section]) == {str(shows): frozenset({kept})}
+    assert census.living_items(tmp_path / "library.db", [section]) == {str(shows): 1}
 
 
 @pytest.fixture
@@ -158,7 +131,7 @@ def library(tmp_path: Path) -> tuple[Path, Section, list[Path]]:
     return tmp_path / "library.db", section, files
 
 
-def guarding(inside: Path, host: Path, reads: list[Any]) -> MountGuard:
+def guarding(inside: Path, host: Path, record: MountRecord | None = None) -> MountGuard:
     """A guard whose container sees `inside` at /cloud/media, as a bind mount does."""
 
     def enter(argv: Sequence[str]) -> Completed:
@@ -173,7 +146,7 @@ def guarding(inside: Path, host: Path, reads: list[Any]) -> MountGuard:
         deadline=10,
         filesystem="",
         dice=random.Random(1),
-        note=reads.append,
+        record=record or MountRecord(),
     )
 
 
@@ -181,9 +154,9 @@ def test_files_are_read_on_the_host_and_inside_the_container(
     library: tuple[Path, Section, list[Path]],
 ) -> None:
     database, section, files = library
-    noted: list[Any] = []
-    reads = guarding(files[0].parent, files[0].parent, noted).verify(database, section)
-    assert len(reads) == 8 and all(read.ok for read in reads) and noted == reads
+    record = MountRecord()
+    reads = guarding(files[0].parent, files[0].parent, record).verify(database, section)
+    assert len(reads) == 8 and all(read.ok for read in reads) and record.reads == reads
     assert {read.path.rsplit("/", 1)[0] for read in reads} == {str(files[0].parent), "/cloud/media"}
 
 
@@ -194,8 +167,8 @@ def test_a_container_that_sees_another_tree_is_refused(
     other = tmp_path / "other"
     other.mkdir()
     (other / "something").touch()
-    with pytest.raises(Unsafe, match="4 of 4 files are not there"):
-        guarding(other, files[0].parent, []).verify(database, section)
+    with pytest.raises(Unsafe, match="3 of 3 files are not there"):
+        guarding(other, files[0].parent).verify(database, section)
 
 
 def test_a_container_whose_bind_is_stale_and_empty_is_refused(
@@ -204,7 +177,7 @@ def test_a_container_whose_bind_is_stale_and_empty_is_refused(
     database, section, files = library
     (tmp_path / "stale").mkdir()
     with pytest.raises(Unsafe, match=r"empty inside the container.*rslave"):
-        guarding(tmp_path / "stale", files[0].parent, []).verify(database, section)
+        guarding(tmp_path / "stale", files[0].parent).verify(database, section)
 
 
 def test_a_root_that_the_container_lacks_is_named(
@@ -212,7 +185,7 @@ def test_a_root_that_the_container_lacks_is_named(
 ) -> None:
     database, section, files = library
     with pytest.raises(Permanent, match="absent inside the container: Movies: /cloud/media"):
-        guarding(tmp_path / "nowhere", files[0].parent, []).verify(database, section)
+        guarding(tmp_path / "nowhere", files[0].parent).verify(database, section)
 
 
 def test_a_container_that_does_not_answer_is_refused(library: tuple[Path, Section, list[Path]]) -> None:
@@ -221,8 +194,8 @@ def test_a_container_that_does_not_answer_is_refused(library: tuple[Path, Sectio
     def hang(argv: Sequence[str]) -> Completed:
         raise Transient("A program did not end within 1 s and was killed", argv[0])
 
-    there = guarding(files[0].parent, files[0].parent, [])
-    stuck = MountGuard(there.roots, [], hang, there.clock, 5, "", note=lambda _read: None)
+    there = guarding(files[0].parent, files[0].parent)
+    stuck = MountGuard(there.roots, [], hang, there.clock, 5, "")
     with pytest.raises(Unsafe, match="does not read, so nothing is scanned"):
         stuck.verify(database, section)
 
@@ -233,5 +206,5 @@ def test_a_new_section_is_read_though_the_database_knows_no_file_of_it(
     _, section, files = library
     with LibraryBuilder(tmp_path / "new.db") as empty:
         empty.add_section("Movies", "movie", "/cloud/media")
-    reads = guarding(files[0].parent, files[0].parent, []).verify(tmp_path / "new.db", section)
+    reads = guarding(files[0].parent, files[0].parent).verify(tmp_path / "new.db", section)
     assert len(reads) == 8 and all(read.ok for read in reads)
