@@ -6,9 +6,12 @@ DOCUMENTATION = r"""
 module: host_logs
 short_description: Collect a host's logs, without its secrets, into one archive
 description:
-  - Packs log files and the journals of systemd units into C(<name>.tar.zst), masks secrets, and puts the
-    archive into a folder of the host or straight into the object store of C(/etc/medialift/medialift.toml).
+  - Packs log files, the journals of systemd units and what the host says about itself (settings without
+    secrets, versions, mounts, units, room on disks) into C(<name>.tar.zst).
+  - Puts the archive into a folder of the host, into the object store of C(/etc/medialift/medialift.toml), or
+    into both.
   - A source that cannot be read becomes a member that says so; the others are collected all the same.
+  - Of two places one may fail. The archive is in the other one then, and RV(problems) and a warning tell why.
 attributes:
   check_mode:
     support: full
@@ -25,23 +28,34 @@ options:
     type: str
     required: true
   files:
-    description: Patterns of absolute paths, C(**) for any depth.
+    description: Patterns of absolute paths, C(**) for any depth. Of many matches the newest files are taken.
     type: list
     elements: str
     default: []
   units:
-    description: Systemd units whose journal is collected.
+    description: Systemd units, or patterns such as C(rclone-*), whose journal is collected.
     type: list
     elements: str
     default: []
   secrets:
-    description: Values to mask besides those that are known by their shape.
+    description: Values to mask besides those that are known by their shape and those of the settings.
     type: list
     elements: str
     default: []
   folder:
-    description: Folder on the host for the archive. Without it the archive goes to the store, below C(logs/).
+    description: Folder on the host for the archive.
     type: path
+  store:
+    description: Whether the archive goes to the store, below C(logs/). By default only without O(folder).
+    type: bool
+  timeout:
+    description: Seconds that the collection may take. What was not collected by then is left out, and told.
+    type: float
+    default: 300
+  store_timeout:
+    description: Seconds over which a failing store is tried again.
+    type: float
+    default: 60
 author: [medialift]
 """
 
@@ -50,12 +64,18 @@ EXAMPLES = r"""
   host_logs:
     name: burst-home
     files: ["/srv/plex/config/Library/Application Support/Plex Media Server/Logs/*.log"]
-    units: [plex.service, rclone-media.service]
+    units: [plex.service, "rclone-*"]
+    folder: /var/lib/medialift/logs
+    store: true
 """
 
 RETURN = r"""
 url:
-  description: Where the archive is.
+  description: Where the archive is; the address in the store, or the path if it is not there.
+  type: str
+  returned: not in check mode
+path:
+  description: Where it is on the host; empty if it is not there.
   type: str
   returned: not in check mode
 bytes:
@@ -67,8 +87,18 @@ sha256:
   type: str
   returned: not in check mode
 members:
-  description: How many logs are in it.
+  description: How many parts are in it.
   type: int
+  returned: not in check mode
+missing:
+  description: Names of the parts that could not be collected; in the archive each says why.
+  type: list
+  elements: str
+  returned: not in check mode
+problems:
+  description: Why the archive is not in a place that it was meant for.
+  type: list
+  elements: str
   returned: not in check mode
 """
 
@@ -85,6 +115,9 @@ def argument_spec():
         "units": {"type": "list", "elements": "str", "default": []},
         "secrets": {"type": "list", "elements": "str", "default": [], "no_log": True},
         "folder": {"type": "path"},
+        "store": {"type": "bool"},
+        "timeout": {"type": "float", "default": 300},
+        "store_timeout": {"type": "float", "default": 60},
     }
 
 
@@ -98,7 +131,12 @@ def main():
             logs.Sources(module.params["files"], module.params["units"], module.params["secrets"]),
             name=module.params["name"],
             folder=Path(module.params["folder"]) if module.params["folder"] else None,
-        )
+            store=module.params["store"],
+            limits=logs.Limits(seconds=module.params["timeout"]),
+            patience=module.params["store_timeout"],
+        ).to_dict()
+    for problem in told["problems"]:
+        module.warn(problem)
     module.exit_json(changed=True, **told)
 
 

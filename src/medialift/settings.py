@@ -251,7 +251,7 @@ def load(file: Path | None = None) -> Loaded:
     Raises:
         Permanent: the file is absent, unreadable or no TOML, or a value is wrong; every wrong value is named.
     """
-    asked_for = file or (Path(os.environ[FILE_VARIABLE]) if os.environ.get(FILE_VARIABLE) else None)
+    asked_for = file or (file_in_use() if os.environ.get(FILE_VARIABLE) else None)
     path = asked_for or DEFAULT_FILE
     found, values = _read(path, required=asked_for is not None)
     environment: Mapping[str, Any] = {}
@@ -267,6 +267,11 @@ def load(file: Path | None = None) -> Loaded:
             "Write lists and sections as JSON, such as MEDIALIFT_MOUNTS__POINTS='[\"/mnt/cloud/media\"]'",
         ) from None
     return Loaded(settings, path, found, values, environment)
+
+
+def file_in_use() -> Path:
+    """The settings file that `load` reads when it is told none; it need not be there."""
+    return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
 
 
 def explain(loaded: Loaded) -> list[Explained]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from medialift.foundation import archive
+from tests.logs_world import Opened
 from tests.store_world import StoreWorld, store_world
 
 Run = Callable[..., dict[str, Any]]
@@ -42,30 +41,52 @@ def log(tmp_path: Path) -> Path:
     return path
 
 
-def unpacked(content: bytes, into: Path) -> str:
-    archive.extract(io.BytesIO(content), into)
-    return "".join(one.read_text() for one in into.rglob("*.log"))
-
-
 def test_logs_go_to_the_store_without_the_secrets_of_the_settings(
     store: StoreWorld, log: Path, run_module: Run, tmp_path: Path
 ) -> None:
     log.write_text(f"asked with {store.store.secret_key} and X-Plex-Token=abcdefgh12345, mine is hunter22\n")
     told = run_module("host_logs", {"name": "burst", "files": [str(log)], "secrets": ["hunter22"]})
-    assert (told["changed"], told["members"]) == (True, 1)
+    assert (told["changed"], told["path"], told["problems"]) == (True, "", [])
     assert told["url"] == f"s3://{store.bucket}/plex/logs/burst.tar.zst"
-    text = unpacked(store.content("plex/logs/burst.tar.zst"), tmp_path / "out")
-    assert "asked with" in text
-    assert not any(secret in text for secret in (store.store.secret_key, "abcdefgh12345", "hunter22"))
+    found = Opened(store.content("plex/logs/burst.tar.zst"), tmp_path / "out")
+    assert len(found.told) == told["members"]
+    assert "asked with" in found.of_file(log)
+    for secret in (store.store.secret_key, "abcdefgh12345", "hunter22"):
+        assert secret not in found.text
+
+
+def test_what_the_host_says_about_itself_comes_with_them(
+    store: StoreWorld, log: Path, run_module: Run, tmp_path: Path
+) -> None:
+    log.write_text("fine\n")
+    told = run_module("host_logs", {"name": "x", "files": [str(log)], "folder": str(tmp_path / "kept")})
+    found = Opened(Path(told["path"]), tmp_path / "out")
+    assert f"{store.bucket}" in found.members["host/settings.json"]
+    assert "Python: 3." in found.members["host/versions.txt"]
+    assert {"host/mounts.txt", "host/units.txt", "host/disk.txt"} <= {one["name"] for one in found.told}
+    assert told["missing"] == list(found.missing())
 
 
 def test_logs_may_stay_on_the_host(store: StoreWorld, log: Path, run_module: Run, tmp_path: Path) -> None:
     log.write_text("fine\n")
     told = run_module("host_logs", {"name": "x", "files": [str(log)], "folder": str(tmp_path / "kept")})
-    assert told["url"] == str(tmp_path / "kept" / "x.tar.zst")
+    assert told["url"] == told["path"] == str(tmp_path / "kept" / "x.tar.zst")
     assert Path(told["url"]).stat().st_size == told["bytes"]
     assert Path(told["url"]).stat().st_mode & 0o077 == 0
     assert store.keys() == []
+
+
+def test_a_store_that_refuses_does_not_cost_the_copy_on_the_host(
+    store: StoreWorld, log: Path, run_module: Run, tmp_path: Path
+) -> None:
+    log.write_text("fine\n")
+    wanted = {"name": "x", "files": [str(log)], "folder": str(tmp_path / "kept"), "store": True}
+    with store.faults.active("status403"):
+        told = run_module("host_logs", wanted)
+    assert not told.get("failed") and told["url"] == told["path"]
+    assert "refuses access" in told["problems"][0] and "refuses access" in str(told["warnings"])
+    assert Opened(Path(told["path"]), tmp_path / "out").of_file(log) == "fine\n"
+    assert run_module("host_logs", wanted)["url"] == f"s3://{store.bucket}/plex/logs/x.tar.zst"
 
 
 def test_check_mode_predicts_and_writes_nothing(store: StoreWorld, log: Path, run_module: Run) -> None:

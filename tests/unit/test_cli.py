@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from medialift.cli.app import app
 from medialift.foundation import jobs
 from sandbox.plex.builder import LibraryBuilder
+from tests.logs_world import Opened
 
 
 @pytest.fixture(autouse=True)
@@ -311,3 +312,31 @@ def test_library_is_left_as_it_was_by_commands_that_only_look(host):
     host("doctor", code=1)
     assert host.database.read_bytes() == before
     assert sqlite3.connect(host.database).execute("select count(*) from media_parts").fetchone() == (3,)
+
+
+def test_a_support_bundle_says_where_it_is_what_is_in_it_and_what_is_missing(host, tmp_path):
+    (host.data / "Logs").mkdir()
+    (host.data / "Logs/Plex Media Server.log").write_text("a line with very-secret-key in it\n")
+    out = tmp_path / "bundle"
+    told = host.json("support-bundle", "--out", str(out), "--at-most", "2m")
+    [path] = out.iterdir()
+    assert (told["path"], path.stat().st_mode & 0o077) == (str(path), 0)
+    found = Opened(path, tmp_path / "unpacked")
+    assert [one["name"] for one in told["parts"]] == [one["name"] for one in found.told]
+    assert found.of_file(host.data / "Logs/Plex Media Server.log") == "a line with ***** in it\n"
+    assert {one["check"] for one in json.loads(found.members["host/doctor.json"])["findings"]} >= {"store"}
+    # Nothing of systemd is on this host, and that is told, not an error.
+    assert any(part["missing"] for part in told["parts"] if part["name"].startswith("journal/"))
+
+
+def test_a_support_bundle_is_made_of_a_host_whose_settings_are_wrong(host, tmp_path):
+    host.configure('buckett = "x"\n')
+    result = host("support-bundle", "--out", str(tmp_path / "bundle"))
+    assert "buckett" in result.stdout and "very-secret-key" not in result.stdout
+    [path] = (tmp_path / "bundle").iterdir()
+    assert "very-secret-key" not in Opened(path, tmp_path / "unpacked").text
+
+
+def test_a_support_bundle_takes_absolute_patterns_and_real_limits(host):
+    assert "absolute" in host("support-bundle", "--also", "logs/*.log", code=2).stderr
+    assert "duration" in host("support-bundle", "--at-most", "soon", code=2).stderr

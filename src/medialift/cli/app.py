@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import medialift
-from medialift.cli import cloud, config, doctor, job, mounts, notify, plex, store
+from medialift.cli import cloud, config, doctor, job, mounts, notify, plex, store, support
 from medialift.cli.face import Face
 from medialift.cli.session import Session, exit_code
 from medialift.errors import MedialiftError
@@ -58,6 +58,7 @@ app.add_typer(cloud.app, name="cloud")
 app.add_typer(store.app, name="store")
 app.add_typer(notify.app, name="notify")
 app.command("doctor")(doctor.doctor)
+app.command("support-bundle")(support.support_bundle)
 
 
 def _version(wanted: bool) -> None:

@@ -26,7 +26,7 @@ _WORDS = ("token", "pass", "signature")
 _VALUED = re.compile(
     rf"(?P<name>{_NAMES})\\*[\"']?[ \t]*(?P<sign>[:=]>?|%3d)[ \t]*"
     r"(?:\"(?P<double>(?:[^\"\\]|\\.)*)|'(?P<single>(?:[^'\\]|\\.)*)"
-    r"|\\+[\"'](?P<inner>[^\"'\\]*)|(?P<bare>[^\s\"'&,;)}\]\\]+))"
+    r"|\\+[\"'](?P<inner>[^\"'\\]*)|(?P<bare>(?!(?:true|false|null|none)\b)(?![{\[])[^\s\"'&,;)}\]\\]+))"
 )
 
 

@@ -65,10 +65,10 @@ def test_keys_of_aws_and_signed_tokens_are_masked_without_a_name():
 
 
 def test_json_with_a_masked_secret_is_still_json():
-    told = {"secret_key": 'a"b\\c', "inner": json.dumps({"password": SECRET, "name": "home"}), "n": 1}
+    told = {"secret_key": 'a"b\\c', "inner": json.dumps({"password": SECRET, "name": "home"}), "n": 1, "token": {"secret": True}}
     shown = redact(json.dumps(told))
     assert SECRET not in shown
-    assert json.loads(shown)["n"] == 1
+    assert json.loads(shown)["n"] == 1 and json.loads(shown)["token"] == {"secret": True}
     assert json.loads(json.loads(shown)["inner"]) == {"password": "*****", "name": "home"}
 
 
