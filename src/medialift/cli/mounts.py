@@ -134,7 +134,7 @@ def recover(
     deadline: Deadline = None,
     samples: Samples = None,
 ) -> None:
-    """Take a mount down, whatever state it is in, and bring it back. What reads goes on once it reads again."""
+    """Take a mount down, whatever state it is in, and bring it back. What reads goes on once it does."""
     run = session.of(context)
     with user_input():
         seconds = run.settings.mounts.deadline if deadline is None else parse_duration(deadline)
