@@ -24,8 +24,8 @@ THREADS = 8
 BATCH = 200
 # So many objects that should be there are asked for before the store, or the way to its keys, is wrong.
 CONTROLS = 5
-# Seconds before what could not be told is asked once more, and again: a run of days outlives a bad minute.
-PAUSES = (10.0, 60.0, 120.0)
+# What could not be told is asked about so often again: a run of days outlives a bad minute.
+ROUNDS = 3
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Lookup:
     controls: Callable[[MediaPlace], Iterable[str]]
     threads: int = THREADS
     batch: int = BATCH
-    pauses: Sequence[float] = PAUSES
+    pauses: Sequence[float] = ()
     clock: Clock = field(default_factory=SystemClock)
     stop: Event = field(default_factory=Event)
 

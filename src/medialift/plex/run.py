@@ -7,27 +7,46 @@ of it may be trusted.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from medialift import settings as configuration
+from medialift.cloud.objects import Store
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation import process
 from medialift.foundation.backoff import retried
 from medialift.foundation.jobs import Context
-from medialift.foundation.journal import Journal, PhaseWriter, phases
+from medialift.foundation.journal import NOTE, Journal, PhaseWriter, phases
 from medialift.mounts.probe import RCLONE
 from medialift.mounts.recovery import SystemdUnit
+from medialift.plex import (
+    census,
+    deletions,
+    guard,
+    media_store,
+    preferences,
+    scan,
+    scratch,
+    sonic,
+    unscanned,
+)
 from medialift.plex import claim as claims
-from medialift.plex import deletions, guard, preferences, scan, scratch, sonic
-from medialift.plex.deletions import Comparison
+from medialift.plex.census import Census
+from medialift.plex.controls import Controls
+from medialift.plex.deletions import Deletions, Policy, Quarantine
 from medialift.plex.guard import Guard, MountGuard
+from medialift.plex.lookup import ROUNDS, Answer, Lookup
+from medialift.plex.media_store import MediaStore
 from medialift.plex.mount_record import MountRecord
+from medialift.plex.paths import PathMap
+from medialift.plex.reckoning import Reckoning, Settled
 from medialift.plex.resting import Resting
 from medialift.plex.scan import Counts, Times, Watch
 from medialift.plex.scratch import SectionSpec
@@ -61,6 +80,21 @@ class ClaimOptions(_Part):
     account_url: str = claims.ACCOUNT_URL
 
 
+class StoreOptions(_Part):
+    """What of the object store a mount shows: a bucket, or what lies below a prefix of it.
+
+    `root` is the container path of the mount; "" where `roots` names only one.
+    """
+
+    bucket: str
+    prefix: str = ""
+    root: str = ""
+
+
+def _listed(given: Any) -> Any:
+    return [given] if isinstance(given, Mapping) else given
+
+
 class RunOptions(_Part):
     """The arguments of a run.
 
@@ -80,6 +114,10 @@ class RunOptions(_Part):
         times: limits, as `medialift.plex.scan.Times`.
         settings: Plex settings besides the lockdown profile; null takes one out of it.
         claim: without it, the server must be claimed already.
+        store: where the media lie; one for each of `roots`, or a single one. Deletions are looked up there;
+            what lies elsewhere cannot be, and is not believed.
+        accept_deletions: deletions that the store confirms are meant, however many they are.
+        config: the settings file, which has the store's address and keys; None for the usual one.
     """
 
     server: ServerOptions
@@ -100,6 +138,19 @@ class RunOptions(_Part):
     settings: dict[str, bool | int | str | None] = {}
     claim: ClaimOptions | None = None
     create_sections: list[Any] = []
+    store: Annotated[list[StoreOptions], BeforeValidator(_listed)] = []
+    accept_deletions: bool = False
+    config: Path | None = None
+
+    @model_validator(mode="after")
+    def _each_store_has_a_root(self) -> Self:
+        self.places()
+        return self
+
+    def places(self) -> tuple[media_store.MediaPlace, ...]:
+        """Which folder of the container shows which part of the store."""
+        stores = [(one.root, one.bucket, one.prefix) for one in self.store]
+        return media_store.places(list(self.roots), stores)
 
 
 @dataclass(frozen=True)
@@ -144,11 +195,12 @@ def run_job(context: Context) -> dict[str, Any]:
 
     Returns:
         {outcome: "ok"|"quarantined", plex_version, sections: [{name, type, items_before, items_after,
-        newly_deleted, skipped, reason}], sonic: {analysed, total, done, left, rate}|null,
+        newly_deleted, skipped, reason, deletions: {believed, false, undone, unknown, merged, files, accepted,
+        named}}], believed_deleted: {section's id: items}, sonic: {analysed, total, done, left, rate}|null,
         mount_reads: [{at, seconds, ok, path, error}], mounts: {probes, ill, unreadable, recoveries} (as
-        `MountRecord`), quarantine: {flag, reasons}, settings: [{id, before,
-        after}], phases: [{name, started, seconds, outcome, data}]}. Items are movies, episodes, tracks and
-        photos that are not marked deleted.
+        `MountRecord`), quarantine: {flag, reasons, acceptable}, settings: [{id, before, after}], phases:
+        [{name, started, seconds, outcome, data}]}. Items are movies, episodes, tracks and photos that are not
+        marked deleted.
 
     Raises:
         Stopped, Transient, Permanent, Unsafe: the run did not come to its end. What it was doing is stopped.
@@ -166,6 +218,7 @@ class Run:
     guard: Guard
     service: Service | None = None
     record: MountRecord = field(default_factory=MountRecord)
+    media: MediaStore | None = None
 
     @classmethod
     def of(cls, context: Context) -> Run:
@@ -193,16 +246,18 @@ class Run:
         )
         server = connect(options.server.url, options.server.preferences)
         service = PlexService(options.plex_unit) if options.plex_unit else None
-        return cls(context, request, server, mounts, service, record)
+        return cls(context, request, server, mounts, service, record, _media(options))
 
     def __post_init__(self) -> None:
         self.journal: Journal = self.context.journal
         self.deadline = self.context.clock.monotonic() + self.request.times.whole
+        self.census = Census(self.context.folder / "census.db")
 
     def run(self) -> dict[str, Any]:
         """All phases, in order."""
         options, journal = self.request.options, self.journal
         began = self.context.clock.now()
+        self._store_answers()
         version = self._ready()
         self._claimed()
         changes = self._lock_down()
@@ -216,24 +271,34 @@ class Run:
             )
         # The skipped ones are counted too: a section that nobody worked on must not lose items either.
         everything = self.server.sections()
-        before = self._count("counts before", everything)
+        before = self._take_census(everything)
         for section in selection.chosen:
             self._section(section)
         music = self._sonic(selection)
+        settled = self._settle(selection)
         after = self._count("counts after", everything)
-        compared, reasons = self._compare(everything, selection, before, after)
+        compared, quarantine = self._compare(everything, selection, before, after, settled)
+        self.census.forget()
         return {
-            "outcome": QUARANTINED if reasons else OK,
+            "outcome": QUARANTINED if quarantine.reasons else OK,
             "mode": options.mode,
             "plex_version": version,
             "sections": _table(everything, selection, compared),
             "sonic": music.to_dict() if music else None,
             "mount_reads": [read.to_dict() for read in self.record.reads],
             "mounts": self.record.to_dict(),
-            "quarantine": {"flag": bool(reasons), "reasons": reasons},
+            "quarantine": quarantine.to_dict(),
+            "believed_deleted": {key: one.explained for key, one in compared.items() if one.explained},
             "settings": [change.to_dict() for change in changes],
             "phases": [phase.to_dict() for phase in phases(journal.path) if phase.started >= began - 0.001],
         }
+
+    def _store_answers(self) -> None:
+        """A store that refuses is told now, and not when days of work are to be judged by it."""
+        if self.media is not None:
+            with self.journal.phase("check the store") as phase:
+                self.media.check()
+                phase.end(", ".join(f"s3://{place.bucket}/{place.prefix}" for place in self.media.places))
 
     def _ready(self) -> str:
         with self.journal.phase("ready") as phase:
@@ -285,12 +350,22 @@ class Run:
             made = scratch.create(self.server, self.request.create)
             phase.end(", ".join(made) or "all are there already", made=made)
 
-    def _count(self, name: str, sections: Sequence[Section]) -> dict[str, frozenset[int]]:
+    def _take_census(self, sections: Sequence[Section]) -> Counter[str]:
+        with self.journal.phase("counts before") as phase:
+            retried()(self.census.take)(self.request.options.database, sections)
+            counts = self.census.counts()
+            phase.end(
+                f"{counts.total()} items", items={section.name: counts[section.key] for section in sections}
+            )
+            return counts
+
+    def _count(self, name: str, sections: Sequence[Section]) -> Counter[str]:
         with self.journal.phase(name) as phase:
-            found = retried()(deletions.alive)(self.request.options.database, sections)
-            counts = {section.name: len(found.get(section.key, ())) for section in sections}
-            phase.end(f"{sum(counts.values())} items", items=counts)
-            return found
+            counts = retried()(census.living_items)(self.request.options.database, sections)
+            phase.end(
+                f"{counts.total()} items", items={section.name: counts[section.key] for section in sections}
+            )
+            return counts
 
     def _section(self, section: Section) -> None:
         self.rescan(section)
@@ -421,30 +496,104 @@ class Run:
 
         return self._guarded("music analysis", selection.music, work)
 
+    def _settle(self, selection: Selection) -> Settled:
+        """Look up what was lost, and undo what was lost falsely."""
+        options = self.request.options
+        lookup = self._lookup(selection)
+
+        def ask(files: Sequence[str]) -> Mapping[str, Answer]:
+            with self.journal.phase("look up deletions") as phase:
+                answers = lookup.ask(files) if lookup else {}
+                states = Counter[str](answer.state for answer in answers.values())
+                phase.end(
+                    f"of {len(files)} files {states['gone']} are gone from the store, "
+                    f"{states['there']} are in it, {states['unknown']} could not be told",
+                    **states,
+                )
+                return answers
+
+        return Reckoning(
+            self.census,
+            options.database,
+            ask if lookup else None,
+            self.rescan,
+            selection.chosen,
+            tell=self._note,
+        ).settle()
+
+    def _note(self, text: str) -> None:
+        self.journal.add("compare", NOTE, data={"text": text})
+
+    def _lookup(self, selection: Selection) -> Lookup | None:
+        if self.media is None:
+            return None
+        options = self.request.options
+        inside = PathMap.of(options.roots).inverse()
+        runner = process.runner(timeout=self.request.times.mount)
+        controls = Controls(
+            self.media,
+            options.database,
+            selection.chosen,
+            seen=lambda file: runner([*options.container, "test", "-e", file]).ok,
+            read=lambda: [inside.map(read.path) for read in self.record.reads if read.ok],
+        )
+        return Lookup(
+            self.media,
+            controls.of,
+            pauses=[self.request.times.lookup_pause] * ROUNDS,
+            clock=self.context.clock,
+            stop=self.context.stop,
+        )
+
     def _compare(
         self,
         sections: Sequence[Section],
         selection: Selection,
-        before: Mapping[str, frozenset[int]],
-        after: Mapping[str, frozenset[int]],
-    ) -> tuple[dict[str, Comparison], list[str]]:
+        before: Counter[str],
+        after: Counter[str],
+        settled: Settled,
+    ) -> tuple[dict[str, Deletions], Quarantine]:
+        options = self.request.options
+        # In plain folders there is nothing to ask but the folders themselves, which Plex did.
+        policy = Policy(options.accept_deletions, trusting=not options.mount_type and self.media is None)
         with self.journal.phase("compare") as phase:
             compared = {
-                section.key: deletions.compare(
-                    section.name, before.get(section.key, frozenset()), after.get(section.key, frozenset())
+                section.key: deletions.conclude(
+                    section,
+                    before[section.key],
+                    after[section.key],
+                    [one for one in settled.judged if one.section == section.key],
+                    policy,
+                    undone=settled.undone[section.key],
                 )
                 for section in sections
             }
-            reasons = [reason for one in compared.values() for reason in one.reasons]
-            if self.request.options.mode == "scratch":
-                reasons += [
+            doubts = [doubt for one in compared.values() for doubt in one.doubts]
+            words = [word for one in compared.values() for word in one.words]
+            if options.mode == "scratch":
+                doubts += [
                     f"{section.name}: the scan found nothing in it"
                     for section in selection.chosen
-                    if not compared[section.key].items_after
+                    if not after[section.key]
                 ]
+                words += self._left_out(selection)
+            quarantine = Quarantine.of([*doubts, *settled.notes] if doubts else [], words)
             deleted = sum(one.newly_deleted for one in compared.values())
-            phase.end("; ".join(reasons) or f"{deleted} items newly deleted", newly_deleted=deleted)
-            return compared, reasons
+            phase.end(
+                "; ".join(quarantine.reasons) or f"{deleted} items newly deleted", newly_deleted=deleted
+            )
+            return compared, quarantine
+
+    def _left_out(self, selection: Selection) -> list[str]:
+        """Sections of a new library that lack much of what the store holds for them."""
+        if self.media is None:
+            return []
+        reasons = []
+        for section in selection.chosen:
+            files = set(retried()(census.living_files)(self.request.options.database, section=section.key))
+            found = unscanned.left_out(self.media, section, files)
+            reasons.append(found.reason(section.name))
+        return [] if self.request.options.accept_deletions else [one for one in reasons if one]
 
     def _cancelling(self, sections: Sequence[Section], phase: PhaseWriter) -> _OnError:
         cancels = [partial(self.server.cancel_scan, section.key) for section in sections]
@@ -474,6 +623,18 @@ class _OnError:
 
 def _noting(phase: PhaseWriter) -> Callable[[str, Mapping[str, Any]], None]:
     return lambda text, numbers: phase.note(text, **numbers)
+
+
+# Seconds for one answer of the store, and for trying again: a lost file is asked about in further rounds too.
+_STORE_TIMEOUT, _STORE_PATIENCE = 20.0, 30.0
+
+
+def _media(options: RunOptions) -> MediaStore | None:
+    if not options.store:
+        return None
+    settings = configuration.load(options.config).settings.store
+    store = replace(Store.of(settings, patience=_STORE_PATIENCE), timeout=_STORE_TIMEOUT)
+    return MediaStore(store, options.places())
 
 
 def _source(options: ClaimOptions) -> claims.ClaimSource:
@@ -507,18 +668,19 @@ def _planned(spec: SectionSpec) -> Section:
 def _table(
     sections: Sequence[Section],
     selection: Selection,
-    compared: Mapping[str, Comparison],
+    compared: Mapping[str, Deletions],
 ) -> list[dict[str, Any]]:
     skipped = {one.section.key: one.reason for one in selection.skipped}
     return [
         {
             "name": section.name,
             "type": section.type,
-            "items_before": compared[section.key].items_before,
-            "items_after": compared[section.key].items_after,
+            "items_before": compared[section.key].before,
+            "items_after": compared[section.key].after,
             "newly_deleted": compared[section.key].newly_deleted,
             "skipped": section.key in skipped,
             "reason": skipped.get(section.key, ""),
+            "deletions": compared[section.key].to_dict(),
         }
         for section in sections
     ]
