@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from medialift.errors import Transient, Unsafe
+from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation import process
 from medialift.foundation.launching import SYSTEMD
 from medialift.foundation.process import Runner
@@ -56,17 +56,41 @@ class Monitors:
             "history": History(place.history).last(lines),
         }
 
+    def described(self, name: str) -> dict[str, Any]:
+        """{running, release, options}: what a difference is shown of; release and options of one that runs.
+
+        Raises:
+            Permanent: the name is none.
+        """
+        place = Place(name, self.folder)
+        if not runner_of(place):
+            return {"running": False}
+        told = published.read(place.state)
+        try:
+            options = place.read_options().model_dump(mode="json")
+        except Permanent:  # damaged, or of another release: it is started anew, with those that are given
+            options = {}
+        return {"running": True, "release": told.release if told else "", "options": options}
+
+    def wanted(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The same of a monitor with these options, by this release.
+
+        Raises:
+            Permanent: an option is wrong.
+        """
+        return {
+            "running": True,
+            "release": version("medialift"),
+            "options": WatchOptions.of(given).model_dump(mode="json"),
+        }
+
     def must_start(self, name: str, given: Mapping[str, Any]) -> bool:
         """Whether `start` would change anything.
 
         Raises:
             Permanent: an option is wrong.
         """
-        place, options = Place(name, self.folder), WatchOptions.of(given)
-        if not runner_of(place) or not place.options.exists() or place.read_options() != options:
-            return True
-        told = published.read(place.state)
-        return told is None or told.release != version("medialift")
+        return self.described(name) != self.wanted(given)
 
     def start(self, name: str, given: Mapping[str, Any]) -> bool:
         """Have a monitor with these options run, by this release; whether anything was changed.
