@@ -35,7 +35,7 @@ def patterns(given: Settings) -> list[str]:
     """The files that tell of Plex, of jobs, of mounts, and of how the machine came up."""
     jobs = given.jobs.folder
     return [
-        f"{given.plex.data}/Logs/*.log",
+        f"{given.plex.data}/Logs/**/*.log",
         *(f"{jobs}/*/{name}" for name in ("job.json", "journal.jsonl", "result.json", "output.log")),
         f"{jobs.parent}/mounts/*/*.json",
         f"{jobs.parent}/mounts/*/*.jsonl",

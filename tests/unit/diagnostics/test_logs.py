@@ -81,6 +81,21 @@ def test_a_broken_source_does_not_cost_the_others_and_says_what_is_missing(tmp_p
     assert collected.to_dict()["missing"] == ["host/all.txt", "journal/plex.service.log"]
 
 
+def test_a_unit_that_never_ran_has_an_empty_journal_and_one_that_cannot_be_read_says_so(tmp_path):
+    def journalctl(argv):
+        never = argv[-1] == "rclone-*"
+        why = "Failed to add filter for units: No data available" if never else "Permission denied"
+        return Completed(tuple(argv), 1, err=f"{why}\n")
+
+    collected = collect(
+        Sources(units=["rclone-*", "plex.service"]), name="x", runner=journalctl, folder=tmp_path / "out"
+    )
+    found = Opened(Path(collected.path), tmp_path / "u")
+    assert found.members["journal/rclone-_.log"] == ""
+    assert "Permission denied" in found.missing()["journal/plex.service.log"]
+    assert set(found.missing()) == {"journal/plex.service.log"}
+
+
 def test_only_the_newest_part_of_a_huge_log_is_kept_in_whole_lines(tmp_path):
     lines = [f"line {number} with password=verysecret{number}\n" for number in range(1000)]
     sources = some(tmp_path, "".join(lines))

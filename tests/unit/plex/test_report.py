@@ -66,6 +66,29 @@ def test_the_json_holds_exactly_the_promised_fields(inputs):
     assert told["import"] == {"outcome": "ok", "rolled_back": False}
 
 
+def test_the_page_says_where_the_logs_are_and_what_is_wrong_with_them(inputs):
+    logs = {
+        "file": "logs/plex-run-1.tar.zst",
+        "url": "s3://medialift/plex/logs/plex-run-1.tar.zst",
+        "bytes": 52000,
+        "missing": ["journal/plex.service.log"],
+        "problems": ["The store refuses access: password=hunter22."],
+    }
+    page = render(build(inputs({**BURST, "logs": logs})))
+    for text in (
+        "logs/plex-run-1.tar.zst",
+        logs["url"],
+        "52 kB",
+        "journal/plex.service.log",
+        "refuses access",
+    ):
+        assert text in page
+    assert "hunter22" not in page
+    nowhere = render(build(inputs({**BURST, "logs": {"problems": ["The disk is full."]}})))
+    assert "none came out" in nowhere and "The disk is full." in nowhere
+    assert "Logs" not in render(build(inputs(BURST)))
+
+
 def test_what_a_run_never_came_to_is_null(inputs):
     told = build(inputs({"phases": BURST["phases"][:1]})).to_dict()
     assert (told["instance"], told["archive"], told["import"], told["sections"]) == (None, None, None, [])

@@ -75,6 +75,7 @@ def build(inputs: ReportInputs) -> Report:
         sections=inputs.sections,
         instance=_with_start(inputs.instance, phases),
         archive=inputs.archive,
+        logs=inputs.logs,
         imported=inputs.imported,
         reads=tuple(sorted(reads, key=lambda read: read.at)),
     )

@@ -66,6 +66,24 @@ class ArchiveLine(_Part):
     reasons: tuple[str, ...] = ()
 
 
+class LogsLine(_Line):
+    """The logs of the machine: where they are, and why they are not everywhere they should be.
+
+    `file` is a path relative to the report, `url` an address in the store; "" where they are not.
+    """
+
+    file: str = ""
+    url: str = ""
+    bytes: int = Field(0, ge=0)
+    missing: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()
+
+    @field_validator("problems")
+    @classmethod
+    def _without_secrets(cls, problems: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(redact(one) for one in problems)
+
+
 class ImportLine(_Part):
     """How the way home ended."""
 
@@ -112,6 +130,7 @@ class ReportInputs(_Part):
     sections: tuple[SectionLine, ...] = ()
     instance: InstanceLine | None = None
     archive: ArchiveLine | None = None
+    logs: LogsLine | None = None
     imported: ImportLine | None = Field(None, alias="import")
     mount_reads: tuple[ReadLine, ...] = ()
     journals: tuple[Path, ...] = ()
@@ -129,6 +148,7 @@ class Report(_Part):
     sections: tuple[SectionLine, ...]
     instance: InstanceLine | None
     archive: ArchiveLine | None
+    logs: LogsLine | None
     imported: ImportLine | None
     reads: tuple[ReadLine, ...]
 
