@@ -29,6 +29,10 @@ class StoreWorld:
     direct: str
     """Its own address, past the proxy: what is behind it when it is killed is a closed port."""
 
+    def make_bucket(self) -> None:
+        where = {"LocationConstraint": REGION}
+        self.store.client.create_bucket(Bucket=self.bucket, CreateBucketConfiguration=where)
+
     def keys(self) -> list[str]:
         found = self.store.client.list_objects_v2(Bucket=self.bucket).get("Contents", [])
         return [entry["Key"] for entry in found]
@@ -49,22 +53,30 @@ class StoreWorld:
 @contextmanager
 def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
     """Start a store with one empty bucket; everything ends with the block."""
-    moto, proxy, control = _free_port(), _free_port(), _free_port()
+    port, proxy, control = _free_port(), _free_port(), _free_port()
     with (
-        _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)) as server,
+        moto_at(port) as moto,
         _serving(
             *("-m", "sandbox.faultproxy", "--listen", "127.0.0.1", "--port", str(proxy)),
-            *("--upstream", f"127.0.0.1:{moto}", "--control", str(control)),
+            *("--upstream", f"127.0.0.1:{port}", "--control", str(control)),
         ),
     ):
-        assert wait_until(answers(f"http://127.0.0.1:{moto}/moto-api/data.json"), at_most=30, every=0.1)
         assert wait_until(answers(f"http://127.0.0.1:{control}/counters"), at_most=10, every=0.1)
         # Short patience: a test waits for the error, a person would rather wait for the store.
         store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=2.5)
-        store.client.create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
-        yield StoreWorld(
-            store, bucket, Faults(f"http://127.0.0.1:{control}"), server, f"http://127.0.0.1:{moto}"
+        world = StoreWorld(
+            store, bucket, Faults(f"http://127.0.0.1:{control}"), moto, f"http://127.0.0.1:{port}"
         )
+        world.make_bucket()
+        yield world
+
+
+@contextmanager
+def moto_at(port: int) -> Iterator[subprocess.Popen[bytes]]:
+    """A store without anything in it, at a port of this machine."""
+    with _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as server:
+        assert wait_until(answers(f"http://127.0.0.1:{port}/moto-api/data.json"), at_most=30, every=0.1)
+        yield server
 
 
 def _free_port() -> int:

@@ -63,7 +63,8 @@ __all__ = [
 
 RCLONE = "fuse.rclone"
 
-# Small, since it is paid for: rclone itself fetches a whole chunk (--vfs-read-chunk-size) for it.
+# Small, since rclone itself fetches a whole chunk (--vfs-read-chunk-size) for it; with its cache off, two for
+# a range that is not at the head: it opens every file there.
 READ_BYTES = 8 * 1024
 # What a tuned mount needs for a failing read is under 40 s (facts of rclone's own retries); a good one
 # reads in a tenth of a second.
@@ -109,6 +110,9 @@ def probe(
     The comparison: ranges that were read well are read once more by `remote`, and must be the same bytes. A
     store that cannot be read so proves nothing, neither that the mount is good nor that it is bad: the
     verdict is then what the mount's own reads say, and `note` says why nothing was compared.
+
+    After a fault of the store rclone's full mode refuses for a while files that failed before (it counts
+    their errors, and forgets them at the first success), so a first probe may still say degraded.
 
     Args:
         files: absolute paths that should be there; `sample` random ones are read. Give more, so that there
@@ -317,7 +321,7 @@ class _Look:
                 return
             self.compared.add(path)
             if hashlib.sha256(content).hexdigest() != piece["sha256"]:
-                why = "other bytes than the store's came" if content else "the store has no such object"
+                why = "other bytes than the store's came" if content else "the store holds no such bytes"
                 self.reads[path] = replace(self.reads[path], ok=False, error=why, differs=True)
 
     def _known(self) -> list[Read]:

@@ -52,7 +52,8 @@ class Remote:
             deadline: seconds after which it is given up.
 
         Returns:
-            At most `count` bytes: fewer when the object is shorter, none when there is no such object.
+            At most `count` bytes: fewer when the object is shorter, none when it is shorter than `offset` or
+            there is no such object.
 
         Raises:
             Transient: the store did not answer, or not in time; that says nothing about the mount.
@@ -69,6 +70,8 @@ class Remote:
                 if child.ended(until) == 0:
                     return content
                 last = [line for line in child.complaints().splitlines() if line.strip()][-1:]
+                if last and "StatusCode: 416" in last[0]:  # it ends before the range begins
+                    return b""
         except OSError as error:
             raise Permanent(
                 "rclone cannot be run", str(self.rclone), error.strerror or "Check its path"
