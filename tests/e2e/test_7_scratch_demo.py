@@ -1,4 +1,4 @@
-"""Chapter 7: `make demo MODE=scratch`, interrupted in the middle of its burst, and gone on with."""
+"""Chapter 7: `make demo MODE=scratch`, interrupted in its burst, killed in the next, and gone on with."""
 
 import json
 import os
@@ -9,7 +9,8 @@ import pytest
 
 from medialift.foundation.waiting import wait_until
 from tests import burst_world
-from tests.burst_world import counts, home_plex, instances, succeed
+from tests.burst_world import counts, home_plex, instances, play, start, succeed
+from tests.faults import catalogue
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 
@@ -32,7 +33,27 @@ def interrupted(run_demo, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def report(interrupted):
+def killed(interrupted, tmp_path_factory):
+    """The same burst again, a second one beside it, and the first one killed when it exports."""
+    artifacts = interrupted[0]
+    journal = artifacts / "journal.jsonl"
+    process = start("plex_burst", artifacts=artifacts, variables={"plex_burst_mode": "scratch"})
+
+    def started(phase: str, times: int) -> bool:
+        line = f'"phase": "{phase}", "event": "start"'
+        return process.poll() is not None or journal.read_text(encoding="utf-8").count(line) == times
+
+    assert wait_until(lambda: started("set up", 2), at_most=200, every=0.1)
+    other = tmp_path_factory.mktemp("second")
+    second = play("plex_burst", artifacts=other, variables={"plex_burst_mode": "scratch"})
+    assert wait_until(lambda: started("export", 1), at_most=400, every=0.1)
+    os.killpg(process.pid, signal.SIGKILL)
+    output, _ = process.communicate(timeout=60)
+    return process, output, second, instances()
+
+
+@pytest.fixture(scope="module")
+def report(interrupted, killed):
     """The report after the same burst, run once more, and the import."""
     artifacts = interrupted[0]
     succeed("plex_burst", artifacts=artifacts, variables={"plex_burst_mode": "scratch"})
@@ -58,6 +79,17 @@ def test_no_playbook_runs_on_behind_it(interrupted):
     assert wait_until(nobody, at_most=15, every=0.5)
 
 
+@pytest.mark.fault(catalogue.TWO_BURSTS)
+def test_a_second_burst_is_refused_while_the_first_goes_on_and_takes_nothing_from_it(interrupted, killed):
+    process, output, second, there = killed
+    assert second.code != 0
+    assert f"A burst of this library goes on already: process {process.pid}" in second.folded
+    assert second.recap("localhost")["ok"] == 0
+    assert process.returncode == -signal.SIGKILL, output[-4000:]
+    assert there == interrupted[3]
+
+
+@pytest.mark.fault(catalogue.CONTROLLER)
 def test_the_burst_goes_on_on_the_instance_that_was_left(interrupted, report):
     assert report["instance"]["id"] == interrupted[3][0]
     assert report["instance"]["destroyed"] is True
