@@ -1,4 +1,4 @@
-"""What comes through a mount is what the store holds; a few objects gone bad are named, not held against it."""
+"""What comes through a mount is what the store holds; a few bad objects are named, not held against it."""
 
 from __future__ import annotations
 
