@@ -78,6 +78,16 @@ options:
     type: list
     elements: str
     default: []
+  acceptable:
+    description:
+      - The reasons for O(quarantine) are only that nobody said yet that deletions, which the store confirms,
+        are meant. Such an archive can be imported with C(accept_deletions).
+    type: bool
+    default: false
+  believed_deleted:
+    description: Of a burst, the id of a section to the number of its items whose media the store lost.
+    type: dict
+    default: {}
   keep_damaged:
     description: Archive a damaged library too, in quarantine, instead of refusing it.
     type: bool
@@ -201,7 +211,8 @@ from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 # The options that are the export's own; all others are about the job. Those left out keep their meaning
 # "as in the settings".
 EXPORT_OPTIONS = (
-    "label kind library destinations mode contents previews path_map reference quarantine keep_damaged "
+    "label kind library destinations mode contents previews path_map reference quarantine acceptable "
+    "believed_deleted keep_damaged "
     "plex_version data work level idle_wait config"
 )
 
@@ -223,6 +234,8 @@ def argument_spec():
         "path_map": {"type": "dict"},
         "reference": {"type": "dict"},
         "quarantine": {"type": "list", "elements": "str", "default": []},
+        "acceptable": {"type": "bool", "default": False},
+        "believed_deleted": {"type": "dict", "default": {}},
         "keep_damaged": {"type": "bool", "default": False},
         "plex_version": {"type": "str", "default": ""},
         "data": {"type": "path"},

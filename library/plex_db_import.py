@@ -55,6 +55,12 @@ options:
     description: Import although views, ratings or settings made at home since the export are lost.
     type: bool
     default: false
+  accept_deletions:
+    description:
+      - Import an archive that is quarantined only because a section lost many items, each of them confirmed
+        by the store to be gone. Name it with O(archive), since V(newest) takes none from the quarantine.
+    type: bool
+    default: false
   wait:
     description: Seconds to wait until nobody is watching. Then they are interrupted.
     type: float
@@ -180,7 +186,7 @@ from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 
 # Options of the job itself, by what is wanted; all others are about running it.
 JOB_OPTIONS = {
-    "present": "archive accept_loss wait ready again config",
+    "present": "archive accept_loss accept_deletions wait ready again config",
     "injected": "archive path_map plex_version config",
     "rolled_back": "config",
     "recovered": "config",
@@ -193,6 +199,7 @@ def argument_spec():
         "archive": {"type": "str", "default": "newest"},
         "archive_required": {"type": "bool", "default": True},
         "accept_loss": {"type": "bool", "default": False},
+        "accept_deletions": {"type": "bool", "default": False},
         "wait": {"type": "float", "default": 14400},
         "ready": {"type": "float", "default": 900},
         "again": {"type": "bool", "default": False},

@@ -115,6 +115,37 @@ options:
     description: Plex settings besides the lockdown. A null takes one out of it.
     type: dict
     default: {}
+  store:
+    description:
+      - What of the object store each mount shows. With one mount the root need not be told.
+      - Items that a scan took away are looked up there. Without it none of their deletions is believed,
+        unless the media lie in plain folders (O(mount_type) empty).
+      - Address and keys are read from the settings file of the host.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      bucket:
+        description: The bucket.
+        type: str
+        required: true
+      prefix:
+        description: What the keys of the media start with.
+        type: str
+        default: ""
+      root:
+        description: Path inside the container where it is seen.
+        type: str
+        default: ""
+  accept_deletions:
+    description:
+      - Deletions that the store confirms are meant, however many they are. Without it more than 3 items or
+        2 % of a section send the archive into the quarantine, and so does a section that is emptied.
+    type: bool
+    default: false
+  config:
+    description: The settings file of the host. Without it C(/etc/medialift/medialift.toml).
+    type: path
   claim_token:
     description: A claim token, for a server that is not claimed yet.
     type: str
@@ -183,7 +214,7 @@ from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 # The options that are the run's own; all others are about the job.
 RUN_OPTIONS = (
     "sections photo analyze sonic mode create_sections roots container mount_type times settings "
-    "database blobs"
+    "database blobs store accept_deletions config"
 )
 
 
@@ -210,6 +241,18 @@ def argument_spec():
         "mount_type": {"type": "str", "default": "fuse.rclone"},
         "times": {"type": "dict", "default": {}},
         "settings": {"type": "dict", "default": {}},
+        "store": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "bucket": {"type": "str", "required": True},
+                "prefix": {"type": "str", "default": ""},
+                "root": {"type": "str", "default": ""},
+            },
+        },
+        "accept_deletions": {"type": "bool", "default": False},
+        "config": {"type": "path"},
         "claim_token": {"type": "str", "no_log": True},
         "claim_file": {"type": "path"},
         "account_token": {"type": "str", "no_log": True},

@@ -69,6 +69,8 @@ class ExportRequest:
         path_map: {home's path: the cloud's}, kept in the manifest for the way back.
         reference: of a burst, {sha256, created, watch_state} of what it was made from.
         quarantine: why the archive must not be imported; any reason sends it to `quarantine/`.
+        acceptable: those reasons are only that a person did not say yet that deletions are meant.
+        believed_deleted: of a burst, {section's id: items} whose media are gone from the store.
         keep_damaged: a damaged library is archived too, in quarantine, instead of refused.
         label: what the archive is called by who asked for it.
         previews: with the `.bif` files.
@@ -86,6 +88,8 @@ class ExportRequest:
     path_map: Mapping[str, str] = field(default_factory=dict)
     reference: Mapping[str, Any] | None = None
     quarantine: tuple[str, ...] = ()
+    acceptable: bool = False
+    believed_deleted: Mapping[str, int] = field(default_factory=dict)
     keep_damaged: bool = False
     label: str = ""
     previews: bool = True
@@ -116,14 +120,16 @@ class Exported:
     manifest: Manifest
     quarantined: bool
     reasons: tuple[str, ...]
+    acceptable: bool = False
 
     def to_dict(self) -> dict[str, Any]:
-        """{archives, bytes, sha256, members, content_bytes, quarantined, reasons, manifest}."""
+        """{archives, bytes, sha256, members, content_bytes, quarantined, reasons, acceptable, manifest}."""
         return {
             "archives": list(self.archives),
             **asdict(self.facts),
             "quarantined": self.quarantined,
             "reasons": list(self.reasons),
+            "acceptable": self.acceptable,
             "manifest": self.manifest.to_dict(),
         }
 
@@ -253,6 +259,14 @@ def _describe(
                 "The library is damaged and is not exported", "; ".join(damage), "Repair or restore it first"
             )
         facts = snapshot.facts(pair)
+    if request.believed_deleted:
+        facts = {
+            **facts,
+            "sections": tuple(
+                {**section, "believed_deleted": request.believed_deleted.get(str(section["id"]), 0)}
+                for section in facts.get("sections", ())
+            ),
+        }
     manifest = Manifest(
         kind=request.kind,
         library=request.library,
@@ -300,14 +314,21 @@ def _archive(
             for place, one in zip(places, pending, strict=True):
                 _prove(one, place.locate(name), written, manifest, means)
             phase.end(f"{len(places)} read back and found good", sha256=written.sha256)
-        sidecar = Sidecar(manifest, ArchiveFacts(**asdict(written)), bool(reasons), reasons)
+        # Damage that was found here is none that a person could accept.
+        acceptable = request.acceptable and bool(reasons) and reasons == request.quarantine
+        sidecar = Sidecar(manifest, ArchiveFacts(**asdict(written)), bool(reasons), reasons, acceptable)
         for place, one in zip(places, pending, strict=True):
             one.publish()
             undo.callback(_quietly, place.delete, name + SIDECAR_SUFFIX)
             place.put(name + SIDECAR_SUFFIX, sidecar.to_json())
         undo.pop_all()
     return Exported(
-        tuple(place.locate(name) for place in places), sidecar.archive, manifest, bool(reasons), reasons
+        tuple(place.locate(name) for place in places),
+        sidecar.archive,
+        manifest,
+        bool(reasons),
+        reasons,
+        acceptable,
     )
 
 

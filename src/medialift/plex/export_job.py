@@ -57,6 +57,8 @@ class ExportOptions(BaseModel):
     path_map: dict[str, str] | Path | None = None
     reference: dict[str, Any] | None = None
     quarantine: list[str] = []
+    acceptable: bool = False
+    believed_deleted: dict[str, int] = {}
     keep_damaged: bool = False
     label: str = ""
     previews: bool = True
@@ -160,6 +162,8 @@ class HostExport:
             path_map=self._path_map(),
             reference=options.reference,
             quarantine=tuple(options.quarantine),
+            acceptable=options.acceptable,
+            believed_deleted=options.believed_deleted,
             keep_damaged=options.keep_damaged,
             label=options.label,
             previews=options.previews,
@@ -189,8 +193,9 @@ def run_job(context: jobs.Context) -> dict[str, Any]:
     """The function of the job kind "plex-export".
 
     Returns:
-        {changed, archives, bytes, sha256, members, content_bytes, quarantined, reasons, manifest}; `changed`
-        is False when an archive of the given label was there already.
+        {changed, archives, bytes, sha256, members, content_bytes, quarantined, reasons, acceptable,
+        manifest};
+        `changed` is False when an archive of the given label was there already.
     """
     host = HostExport(ExportOptions.of(context.arguments))
     there = host.already_there()
@@ -208,6 +213,7 @@ def described(there: Sequence[Found]) -> dict[str, Any]:
         sidecar.manifest,
         sidecar.quarantined,
         sidecar.reasons,
+        sidecar.acceptable,
     ).to_dict()
 
 

@@ -41,7 +41,8 @@ class Manifest:
         created: ISO 8601 in UTC.
         machine: sha256 of the server's machine identifier, not the identifier.
         schema: {max_version, triggers} of the library's database.
-        sections: [{id, name, type, locations, items, episodes_or_tracks, deleted, sonic}].
+        sections: [{id, name, type, locations, items, episodes_or_tracks, deleted, sonic}]; of a burst also
+            `believed_deleted`, items that may be missing since the store confirmed that their media are gone.
         path_map: {"forward": {home's path: the cloud's}}; {} when the paths are the same.
         watch_state: {digest, settings, views} of the database in the archive.
         reference: of a burst, what it was made from: {sha256, created, watch_state}.
@@ -96,20 +97,28 @@ class ArchiveFacts:
 
 @dataclass(frozen=True)
 class Sidecar:
-    """The manifest and what was proven of the archive; `reasons` say why it is quarantined."""
+    """The manifest and what was proven of the archive.
+
+    Attributes:
+        reasons: why it is quarantined.
+        acceptable: of a quarantined one, whether nothing is wrong with it but that nobody said that so many
+            deletions, each of them confirmed by the store, are meant.
+    """
 
     manifest: Manifest
     archive: ArchiveFacts
     quarantined: bool = False
     reasons: tuple[str, ...] = ()
+    acceptable: bool = False
 
     def to_json(self) -> bytes:
-        """The manifest's keys, and besides them `archive`, `quarantined` and `reasons`."""
+        """The manifest's keys, and besides them `archive`, `quarantined`, `reasons` and `acceptable`."""
         told = {
             **self.manifest.to_dict(),
             "archive": asdict(self.archive),
             "quarantined": self.quarantined,
             "reasons": list(self.reasons),
+            "acceptable": self.acceptable,
         }
         return json.dumps(told, indent=2, ensure_ascii=False).encode() + b"\n"
 
@@ -123,6 +132,8 @@ class Sidecar:
         try:
             told = json.loads(content)
             facts = {key: told.pop(key) for key in ("archive", "quarantined", "reasons")}
+            # An archive from before there was such a thing is not.
+            acceptable = told.pop("acceptable", False) is True
         except (ValueError, KeyError, AttributeError, TypeError) as error:
             raise Unsafe("The description beside the archive is malformed", "", _HINT) from error
         return cls(
@@ -130,6 +141,7 @@ class Sidecar:
             _parsed(_FACTS, facts["archive"]),
             bool(facts["quarantined"]),
             tuple(map(str, facts["reasons"])),
+            acceptable,
         )
 
 

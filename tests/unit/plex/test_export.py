@@ -266,6 +266,23 @@ def test_a_reason_for_quarantine_sends_the_archive_there(run, place):
     assert files(place.path)[0].startswith("quarantine/")
 
 
+def test_deletions_that_wait_for_a_word_are_in_the_manifest_and_beside_the_archive(run, place):
+    exported = run(quarantine=("10 of 20 are gone",), acceptable=True, believed_deleted={"1": 10})
+    assert exported.acceptable and exported.to_dict()["acceptable"]
+    found = manifest.load(place, files(place.path)[0])
+    assert found.sidecar.acceptable
+    assert [section["believed_deleted"] for section in found.sidecar.manifest.sections][:1] == [10]
+
+
+def test_damage_is_nothing_that_a_word_could_accept(run, place):
+    exported = run(
+        {"check": lambda _path: ("torn",)}, keep_damaged=True, quarantine=("10 are gone",), acceptable=True
+    )
+    assert exported.quarantined and not exported.acceptable
+    assert not manifest.load(place, files(place.path)[0]).sidecar.acceptable
+    assert not run(acceptable=True).acceptable
+
+
 def test_a_disk_that_is_too_small_is_found_before_anything_is_written(run, place):
     service = FakeService()
     with pytest.raises(Permanent, match=r"disk is too small.*needed.*are there"):

@@ -168,6 +168,37 @@ def test_the_page_needs_nothing_from_elsewhere(inputs):
     assert "url(" not in page
 
 
+LOSSES = {
+    "believed": 1,
+    "false": "1",  # out of a template
+    "undone": 2,
+    "unknown": 0,
+    "named": [
+        {"title": "Film 1", "file": "/m/1.mkv", "verdict": "believed", "why": ""},
+        {"title": "<b>Film 2</b>", "file": "/m/2.mkv", "verdict": "false", "why": ""},
+    ],
+}
+
+
+def test_what_was_taken_away_is_told_with_names_and_what_the_store_said(inputs):
+    section = {**BURST["sections"][0], "newly_deleted": 2, "deletions": LOSSES}
+    report = build(inputs({**BURST, "sections": [section]}))
+    page = render(report)
+    assert "1 gone from the store, 1 FALSE: the store has them, 2 false and undone" in page
+    assert "/m/1.mkv" in page and "still there" in page and "<b>Film 2" not in page
+    assert "1 gone from the store" in notices(report)[0].body
+    assert report.to_dict()["sections"] == [{**BURST["sections"][0], "newly_deleted": 2}]
+    assert "What was taken away" not in render(build(inputs(BURST)))
+
+
+def test_an_archive_that_needs_a_word_says_which(inputs):
+    archive = {**BURST["archive"], "quarantined": True, "reasons": ["Movies: 10 of 20 items are gone"]}
+    asking = build(inputs({**BURST, "archive": {**archive, "acceptable": True}}))
+    assert "plex_accept_deletions=true" in render(asking)
+    assert "plex_accept_deletions" not in render(build(inputs({**BURST, "archive": archive})))
+    assert any("10 of 20" in line for line in notices(asking)[0].body.splitlines())
+
+
 def test_names_out_of_a_library_cannot_break_the_page(inputs):
     name = '<script>alert(1)</script> & "Kids"'
     page = render(build(inputs({**BURST, "sections": [{**BURST["sections"][0], "name": name}]})))

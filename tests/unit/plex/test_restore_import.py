@@ -144,6 +144,48 @@ def test_a_quarantined_archive_is_refused_with_its_reasons(world: World):
     assert "221 of 224" in str(refused(world, source, "quarantined"))
 
 
+def many_removed(world: World) -> ArchiveSource:
+    """A burst in which all but one film were gone from the store, and nobody had said that this is meant."""
+
+    def lose(library: LibraryBuilder) -> None:
+        for item in (1, 2, 3, 4, 5):
+            library.mark_deleted(item)
+
+    plain = world.burst("plain", lose)
+    sections = json.loads(path_of(plain).with_name(path_of(plain).name + ".json").read_text())["sections"]
+    sections[0]["believed_deleted"] = 5
+    source = world.burst("removed", lose, sections=sections)
+    reasons = ["Movies: 5 of 6 items are gone: Film 0, Film 1"]
+    describe(source, quarantined=True, reasons=reasons, acceptable=True)
+    return source
+
+
+def test_deletions_that_only_wait_for_a_word_are_imported_with_it_and_not_without(world: World):
+    source = many_removed(world)
+    error = refused(world, source, "quarantined")
+    assert "Film 0, Film 1" in str(error) and "accept_deletions" in error.hint
+    outcome = take(world, source, accept_deletions=True)
+    assert (outcome.outcome, outcome.sections[0]["items_after"]) == ("imported", 3)
+
+
+def test_no_word_lets_an_archive_out_that_is_quarantined_for_anything_else(world: World):
+    source = many_removed(world)
+    describe(source, acceptable=False, reasons=["Movies: 1 item marked deleted that the store still has: A"])
+    refused(world, source, "the store still has: A", accept_deletions=True)
+    describe(source, acceptable="yes")
+    refused(world, source, "quarantined", accept_deletions=True)
+
+
+def test_a_word_does_not_vouch_for_items_that_nobody_looked_up(world: World):
+    def lose(library: LibraryBuilder) -> None:
+        for item in (1, 2, 3, 4, 5):
+            library.mark_deleted(item)
+
+    source = world.burst(change=lose)
+    describe(source, quarantined=True, reasons=["Movies: many are gone"], acceptable=True)
+    refused(world, source, "Items would be lost", accept_deletions=True)
+
+
 def test_a_reference_archive_cannot_be_imported(world: World):
     refused(world, world.burst(kind="reference"), "not the result of a burst")
 

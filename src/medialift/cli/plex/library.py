@@ -70,6 +70,10 @@ def import_archive(
     accept_loss: Annotated[
         bool, typer.Option(help="Go on although views or ratings made here since the export are lost.")
     ] = False,
+    accept_deletions: Annotated[
+        bool,
+        typer.Option(help="Also from the quarantine, if it is there only for deletions that are meant."),
+    ] = False,
     wait: Annotated[str, typer.Option(help="Longest wait until nobody is watching.")] = "4h",
     again: Annotated[bool, typer.Option(help="Even though this archive was rolled back by hand.")] = False,
     dry_run: Annotated[bool, typer.Option(help="Only say what would happen.")] = False,
@@ -80,6 +84,7 @@ def import_archive(
         arguments = {
             "archive": archive,
             "accept_loss": accept_loss,
+            "accept_deletions": accept_deletions,
             "wait": parse_duration(wait),
             "again": again,
         }

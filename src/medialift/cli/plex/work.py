@@ -28,6 +28,13 @@ Arguments = Annotated[
     Path | None, typer.Option(help="JSON or YAML file with arguments of the run, such as its time limits.")
 ]
 Photo = Annotated[bool, typer.Option(help="Photo sections too.")]
+Store = Annotated[
+    list[str] | None,
+    typer.Option(help="BUCKET[/PREFIX] that the mount shows, or CONTAINER_PATH=BUCKET[/PREFIX]; repeatable."),
+]
+AcceptDeletions = Annotated[
+    bool, typer.Option(help="Deletions that the store confirms are meant, however many they are.")
+]
 AnyFilesystem = Annotated[bool, typer.Option(help="The media may lie in plain folders.")]
 
 
@@ -38,6 +45,8 @@ def scan(
     photo: Photo = False,
     analyze: Annotated[bool, typer.Option(help="Analyse the media after the scan.")] = False,
     any_filesystem: AnyFilesystem = False,
+    store: Store = None,
+    accept_deletions: AcceptDeletions = False,
     arguments: Arguments = None,
 ) -> None:
     """Scan sections of this host's Plex, each after its mount was proved to read, and compare.
@@ -45,7 +54,7 @@ def scan(
     Of the server's settings only autoEmptyTrash is touched: it is switched off.
     """
     run = session.of(context)
-    wanted = _wanted(run, arguments, section, root, photo, any_filesystem) | {
+    wanted = _wanted(run, arguments, section, root, photo, any_filesystem, store, accept_deletions) | {
         "analyze": analyze,
         "sonic": False,
         "settings": dict.fromkeys(set(LOCKDOWN) - set(HOME)),
@@ -65,6 +74,8 @@ def run(
     root: Roots = None,
     photo: Photo = False,
     any_filesystem: AnyFilesystem = False,
+    store: Store = None,
+    accept_deletions: AcceptDeletions = False,
     claim_file: Annotated[
         Path | None, typer.Option(help="A file that holds the claim token, or will soon.")
     ] = None,
@@ -77,7 +88,7 @@ def run(
     token may come from --claim-file, MEDIALIFT_CLAIM_TOKEN, or with an account's MEDIALIFT_ACCOUNT_TOKEN.
     """
     this = session.of(context)
-    wanted = _wanted(this, arguments, section, root, photo, any_filesystem)
+    wanted = _wanted(this, arguments, section, root, photo, any_filesystem, store, accept_deletions)
     wanted |= {"claim": {"file": str(claim_file)}} if claim_file and here else {}
     with user_input():
         Request.of(wanted)
@@ -111,6 +122,8 @@ def _wanted(
     roots: list[str] | None,
     photo: bool,
     any_filesystem: bool,
+    stores: list[str] | None,
+    accept_deletions: bool,
 ) -> dict[str, Any]:
     """The arguments of a run on this host: the settings', the file's over them, the options' over both."""
     plex = this.settings.plex
@@ -125,7 +138,15 @@ def _wanted(
         **({"roots": dict(_pair(item) for item in roots)} if roots else {}),
         **({"photo": True} if photo else {}),
         **({"mount_type": ""} if any_filesystem else {}),
+        **({"store": [_store(item) for item in stores]} if stores else {}),
+        **({"accept_deletions": True} if accept_deletions else {}),
     }
+
+
+def _store(item: str) -> dict[str, str]:
+    root, _, place = item.rpartition("=")
+    bucket, _, prefix = place.partition("/")
+    return {"root": root, "bucket": bucket, "prefix": prefix}
 
 
 def _claim_secrets(file: Path | None) -> dict[str, str]:

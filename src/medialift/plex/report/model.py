@@ -31,6 +31,58 @@ class PhaseLine(_Line):
     started: float | None = None
 
 
+class LossLine(_Line):
+    """Something that a scan took away: its title, one of its files, and what the store said of it."""
+
+    title: str
+    file: str = ""
+    verdict: Literal["believed", "merged", "false", "unknown"]
+    why: str = ""
+
+    @property
+    def said(self) -> str:
+        """The verdict for people."""
+        return {
+            "believed": "gone",
+            "merged": "its file lives on in another item",
+            "false": "still there",
+            "unknown": f"could not be told: {self.why}",
+        }[self.verdict]
+
+
+class DeletionsLine(_Line):
+    """What a scan took away from a section, by what the store said of it, in items.
+
+    Attributes:
+        undone: false ones that a further scan took back.
+        files: lost files of items that live on.
+        accepted: a person's word was needed, and was given.
+        named: the first of all of them.
+    """
+
+    believed: int = Field(0, ge=0)
+    false: int = Field(0, ge=0)
+    undone: int = Field(0, ge=0)
+    unknown: int = Field(0, ge=0)
+    merged: int = Field(0, ge=0)
+    files: int = Field(0, ge=0)
+    accepted: bool = False
+    named: tuple[LossLine, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """ "3 gone from the store, 1 undone"; "" when nothing was lost."""
+        numbers = (
+            (self.believed, "gone from the store" + (", accepted" if self.accepted else "")),
+            (self.merged, "merged with another"),
+            (self.false, "FALSE: the store has them"),
+            (self.unknown, "not to be looked up"),
+            (self.undone, "false and undone"),
+            (self.files, "lost files of items that live on"),
+        )
+        return ", ".join(f"{number} {what}" for number, what in numbers if number)
+
+
 class SectionLine(_Line):
     """One section of the library: its leaves (films, episodes, tracks, photos) before and after."""
 
@@ -39,6 +91,7 @@ class SectionLine(_Line):
     items_before: int = Field(ge=0)
     items_after: int = Field(ge=0)
     newly_deleted: int = Field(0, ge=0)
+    deletions: DeletionsLine = DeletionsLine.model_validate({})
 
 
 class InstanceLine(_Part):
@@ -64,6 +117,7 @@ class ArchiveLine(_Part):
     key: str = ""
     quarantined: bool = False
     reasons: tuple[str, ...] = ()
+    acceptable: bool = False
 
 
 class LogsLine(_Line):
@@ -178,7 +232,7 @@ class Report(_Part):
                 {"name": phase.name, "seconds": round(phase.seconds, 3), "outcome": phase.outcome}
                 for phase in self.phases
             ],
-            "sections": [section.model_dump() for section in self.sections],
+            "sections": [section.model_dump(exclude={"deletions"}) for section in self.sections],
             "instance": self.instance
             and self.instance.model_dump(include={"id", "destroyed", "seconds", "cost_eur"}),
             "archive": self.archive and self.archive.model_dump(include={"bytes", "sha256", "members"}),

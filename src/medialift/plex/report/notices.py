@@ -47,11 +47,13 @@ def _lines(report: Report) -> list[str]:
     lines += [
         f"{section.name}: {section.items_before} → {section.items_after}"
         + (f", {section.newly_deleted} newly deleted" if section.newly_deleted else "")
+        + (f" ({section.deletions.told})" if section.deletions.told else "")
         for section in report.sections
     ]
     if report.archive:
         where = " in quarantine" if report.archive.quarantined else ""
         lines.append(f"Archive{where}: {format_size(report.archive.bytes)}, {report.archive.members} members")
+        lines += [f"It is there because: {reason}." for reason in report.archive.reasons]
     if report.imported:
         back = ", rolled back" if report.imported.rolled_back else ""
         lines.append(f"Import: {report.imported.outcome}{back}")

@@ -42,6 +42,7 @@ def render(report: Report) -> str:
         before=sum(section.items_before for section in report.sections),
         after=sum(section.items_after for section in report.sections),
         deleted=sum(section.newly_deleted for section in report.sections),
+        lossy=[section for section in report.sections if section.deletions.told],
     )
 
 

@@ -12,17 +12,25 @@ from medialift.plex.restore.claims import Claims, SectionClaim
 NOTHING_WATCHED = WatchState("", 0, 0)
 
 
-def refuse_unfit(sidecar: Sidecar, claims: Claims, home_version: str, home_schema: int) -> None:
+def refuse_unfit(
+    sidecar: Sidecar, claims: Claims, home_version: str, home_schema: int, *, accept_deletions: bool = False
+) -> None:
     """Refuse an archive by what it says of itself.
+
+    Args:
+        accept_deletions: a person says that the deletions, which the store confirmed one by one, are meant.
+            That lets an archive out of the quarantine that is in it for nothing else.
 
     Raises:
         Unsafe: it is quarantined, not from a burst, or from another version of Plex or of its schema.
     """
-    if sidecar.quarantined:
+    if sidecar.quarantined and not (sidecar.acceptable and accept_deletions):
         raise Unsafe(
             "The archive is quarantined",
             "; ".join(sidecar.reasons) or "no reason is given",
-            "Run the burst again; a quarantined archive is for looking at only",
+            "If those media were removed on purpose, import it with accept_deletions"
+            if sidecar.acceptable
+            else "Run the burst again; a quarantined archive is for looking at only",
         )
     if claims.kind != "burst":
         raise Unsafe(

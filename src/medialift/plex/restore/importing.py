@@ -63,6 +63,8 @@ class Options:
 
     Attributes:
         accept_loss: go on although views, ratings or settings made at home since the export are lost.
+        accept_deletions: take an archive that is quarantined only for its deletions, all of them confirmed by
+            the store.
         wait: seconds to wait until nobody is watching; then they are interrupted.
         ready: seconds that Plex may take to serve a library.
         keep: earlier libraries to keep.
@@ -71,6 +73,7 @@ class Options:
     """
 
     accept_loss: bool = False
+    accept_deletions: bool = False
     wait: float = 4 * 3600.0
     ready: float = READY_SECONDS
     keep: int = 3
@@ -268,7 +271,13 @@ def _admit(
     home.data.check_home()
     claims = Claims.of(sidecar.manifest)
     schema = facts.schema(home.data.library)
-    checks.refuse_unfit(sidecar, claims, home.server.identity().version, schema.max_version)
+    checks.refuse_unfit(
+        sidecar,
+        claims,
+        home.server.identity().version,
+        schema.max_version,
+        accept_deletions=options.accept_deletions,
+    )
     # Unpacked beside the library, which is moved and not copied; the remap's log is at most one database.
     needed = sidecar.archive.content_bytes + home.data.library.stat().st_size
     refuse_small_disk(home.data.path, needed, options.reserve, free)

@@ -21,7 +21,10 @@ from medialift.plex.restore.undoing import recover, rollback
 from medialift.settings import Settings, load
 
 ARGUMENTS = frozenset(
-    {"state", "archive", "accept_loss", "wait", "ready", "again", "path_map", "plex_version", "config"}
+    {
+        *("state", "archive", "accept_loss", "accept_deletions", "wait", "ready", "again"),
+        *("path_map", "plex_version", "config"),
+    }
 )
 STATES = ("present", "injected", "rolled_back", "recovered")
 
@@ -30,8 +33,8 @@ def run_job(context: Context) -> dict[str, Any]:
     """Do what the arguments say.
 
     Arguments: {state: present | injected | rolled_back | recovered (default present), archive: path, key
-    or "newest", accept_loss, wait and ready in seconds, again, path_map: {home: cloud} or its file's path,
-    plex_version, config: the settings file}; only those that the state needs.
+    or "newest", accept_loss, accept_deletions, wait and ready in seconds, again, path_map: {home: cloud} or
+    its file's path, plex_version, config: the settings file}; only those that the state needs.
     """
     told = context.arguments
     settings = settings_of(told)
@@ -126,6 +129,7 @@ def options(settings: Settings, told: Mapping[str, Any]) -> Options:
     plain = Options()
     return Options(
         accept_loss=bool(told.get("accept_loss", False)),
+        accept_deletions=bool(told.get("accept_deletions", False)),
         wait=float(told.get("wait", plain.wait)),
         ready=float(told.get("ready", plain.ready)),
         keep=settings.plex.keep_rollbacks,
