@@ -26,6 +26,8 @@ from medialift.foundation.jobs import Context
 from medialift.foundation.journal import NOTE, Journal, PhaseWriter, phases
 from medialift.mounts.probe import RCLONE
 from medialift.mounts.recovery import SystemdUnit
+from medialift.mounts.remote import Remote
+from medialift.mounts.watch_options import RemoteOptions
 from medialift.plex import (
     census,
     deletions,
@@ -107,6 +109,7 @@ class RunOptions(_Part):
         mode: "delta" works on the library that is there, "scratch" makes `create_sections` first.
         roots: container path to host path of each mount.
         mount_units: host path to systemd unit of each mount that may be restarted; others are waited for.
+        remotes: how to ask the store itself about a mount, past it, by its host path.
         plex_unit: Plex's own unit, restarted when Plex does not cease what was cancelled; "" for never.
         tries: how often a scan or analysis is begun that loses its mount.
         container: words that run a command inside Plex's container; none when it runs on the machine itself.
@@ -132,6 +135,7 @@ class RunOptions(_Part):
     container: list[str] = []
     mount_type: str = RCLONE
     mount_units: dict[str, str] = {}
+    remotes: dict[str, RemoteOptions] = {}
     plex_unit: str = ""
     tries: int = Field(3, ge=1)
     times: dict[str, float | str] = {}
@@ -241,6 +245,10 @@ class Run:
             failures=times.probe_failures,
             heal_within=times.heal,
             programs={place: SystemdUnit(unit) for place, unit in options.mount_units.items()},
+            remotes={
+                place: Remote(Path(one.rclone), Path(one.config), one.remote, Path(place), tuple(one.options))
+                for place, one in options.remotes.items()
+            },
             record=record,
             stop=context.stop,
         )
