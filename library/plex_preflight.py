@@ -97,6 +97,14 @@ options:
     description: Size of the instance's disk, such as V(50 GB). Empty when it is not known.
     type: str
     default: ""
+  times:
+    description: Limits of the run, in seconds or as text such as C(4h).
+    type: dict
+    default: {}
+  settings:
+    description: Settings of Plex during the run. One that would let the trash be emptied is refused.
+    type: dict
+    default: {}
 author: [medialift]
 """
 
@@ -150,6 +158,8 @@ def argument_spec():
         "scratch_sections": {"type": "list", "elements": "dict", "default": []},
         "plex_version": {"type": "str", "default": ""},
         "disk": {"type": "str", "default": ""},
+        "times": {"type": "dict", "default": {}},
+        "settings": {"type": "dict", "default": {}},
     }
 
 

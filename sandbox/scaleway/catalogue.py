@@ -43,6 +43,7 @@ TYPES = {
     "PRO2-XS": ServerType(4, 16 * GIB, 0.11),
     "PRO2-S": ServerType(8, 32 * GIB, 0.219),
     "PRO2-M": ServerType(16, 64 * GIB, 0.438),
+    "PRO2-L": ServerType(32, 128 * GIB, 0.877),
 }
 
 # Block storage, EUR per GB and hour, by IOPS class.

@@ -107,6 +107,11 @@ def test_what_the_preflight_refuses_is_the_burst_s_error_and_the_next_burst_has_
     told = json.loads((tmp_path / "artifacts/burst.json").read_text())
     assert (told["outcome"], told["instance"]) == ("failed", None)
 
-    burst(world, tmp_path, plex_burst_sections="Serien")
+    # A profile is refused before even the store is asked, with those that there are.
+    wrong = {"medialift_profile": "huge", "plex_burst_mount_profile": "fast"}
+    code, said = burst(world, tmp_path, medialift_archive_bucket="nowhere", **wrong)
+    assert code != 0
+    assert 'medialift_profile is "huge"; there are lite, standard, power, superpower' in said
+    assert 'plex_burst_mount_profile) is "fast"; there are lite,' in said
     assert phases(tmp_path) == [("preflight", "failed"), ("destroy", "ok")]
     assert len(list((tmp_path / "artifacts").glob("journal-*.jsonl"))) == 1

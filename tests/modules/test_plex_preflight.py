@@ -50,6 +50,23 @@ def test_what_is_wrong_fails_with_its_kind_and_hint(world: PreflightWorld, prefl
     assert told["hint"] == "Valid are: Movies, Music, Photos"
 
 
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"times": {"sektion": "4h"}}, "section, sonic"),
+        ({"times": {"whole": "soon"}}, "not a duration"),
+        ({"settings": {"autoEmptyTrash": True}}, "autoEmptyTrash must be off"),
+    ],
+)
+def test_what_the_run_would_refuse_is_refused_before_a_machine_is_paid_for(
+    world: PreflightWorld, preflight: Run, options: dict[str, Any], said: str
+) -> None:
+    world.reference()
+    told = preflight(**options)
+    assert told["failed"] and said in told["msg"]
+    assert preflight(times={"section": "6h"}, settings={"GenerateBIFBehavior": None})["changed"] is False
+
+
 def test_a_refusal_shows_no_secret(world: PreflightWorld, preflight: Run) -> None:
     told = preflight(secret_key="an-other-secret-key")
     assert told["failed"] is True

@@ -15,10 +15,11 @@ from medialift.cloud import objects
 from medialift.cloud.objects import Store
 from medialift.errors import Permanent, Unsafe
 from medialift.foundation.units import format_size, parse_size
-from medialift.plex import manifest, scratch
+from medialift.plex import manifest, preferences, scratch
 from medialift.plex.manifest import Found
 from medialift.plex.paths import PathMap
 from medialift.plex.places import StorePlace
+from medialift.plex.scan import Times
 from medialift.plex.selection import choose
 from medialift.plex.server import Section
 
@@ -44,6 +45,7 @@ class Request:
         scratch_sections: the sections that a scratch burst makes.
         plex_version: "" takes that of the reference.
         disk: bytes of the instance's disk; 0 when it is not known.
+        times, settings: of the run, which would else refuse them on a machine that is paid for.
     """
 
     store: Store
@@ -59,6 +61,8 @@ class Request:
     scratch_sections: Sequence[Any] = ()
     plex_version: str = ""
     disk: int = 0
+    times: Mapping[str, Any] = field(default_factory=dict)
+    settings: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,8 @@ def request(options: Mapping[str, Any]) -> Request:
         scratch_sections=tuple(options["scratch_sections"]),
         plex_version=str(options["plex_version"]),
         disk=parse_size(options["disk"]) if options["disk"] else 0,
+        times=dict(options.get("times") or {}),
+        settings=dict(options.get("settings") or {}),
     )
 
 
@@ -132,9 +138,12 @@ def plan(request: Request) -> Plan:
 
     Raises:
         Permanent: wrong credentials, no such bucket, section or reference, a malformed path map or section
-            list, a version that moves, a disk that is too small. Unsafe: the reference is not whole.
+            list, a version that moves, a disk that is too small, a limit of time that there is not. Unsafe: the
+            reference is not whole.
         Transient: the store does not answer.
     """
+    Times.of(request.times)
+    preferences.lockdown(overrides=request.settings)
     bucket, prefix = request.archive
     objects.check(request.store, request.media_bucket, write=False)
     objects.check(request.store, bucket, write=True, prefix=prefix)
