@@ -12,6 +12,7 @@ from medialift.doctor import Host, examine, machine, media, rounds
 from medialift.errors import Permanent
 from medialift.foundation.process import Completed
 from medialift.foundation.waiting import SystemClock
+from tests.mount_world import RealMount
 
 
 class Programs:
@@ -125,6 +126,20 @@ def test_a_mount_that_is_absent_fails(host):
     findings = list(machine.mounts(host('[mounts]\npoints = ["/nonexistent/mount"]')))
     assert [finding.status for finding in findings] == ["fail"]
     assert "absent" in findings[0].detail
+
+
+def test_a_file_that_does_not_read_on_a_mount_that_does_is_a_warning(host, tmp_path):
+    mount = RealMount(tmp_path)
+    files = mount.fill(*[f"Films/{n}.mkv" for n in range(9)])
+    mount.up()
+    try:
+        assert len(list((mount.place / "Films").iterdir())) == 9  # rclone remembers this list
+        (mount.source / "Films/4.mkv").unlink()
+        read, bad, _ = machine.mounts(host(f'[mounts]\npoints = ["{mount.place}"]\nsamples = 9'))
+    finally:
+        mount.down()
+    assert (read.status, bad.status) == ("ok", "warn")
+    assert files[4] in bad.detail
 
 
 def test_a_settings_file_open_to_others_fails(host):

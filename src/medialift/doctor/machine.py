@@ -98,6 +98,13 @@ def mounts(host: Host) -> Iterator[Finding]:
             continue
         slowest = max(read.seconds for read in verdict.reads)
         yield Finding(name, OK, f"{len(verdict.reads)} files read, the slowest in {format_duration(slowest)}")
+        for path in verdict.differing:
+            yield Finding(
+                f"{name}, a file",
+                WARN,
+                f"It cannot be read, though others can: {path}",
+                "Look at the object in the store: it is damaged, refused, or gone",
+            )
         parent = mountinfo.over(point.parent, there)
         if parent is None or not parent.propagates:
             yield Finding(
