@@ -28,6 +28,9 @@ def test_the_mount_is_gone_with_its_keys_and_its_program(host):
         "/etc/rclone",
         "/opt/rclone",
         "/etc/systemd/system/rclone-media.service",
+        "/etc/systemd/system/medialift-mount-monitor@.service",
+        "/var/lib/medialift/mounts/media",
     ):
         assert not host.file(path).exists
     assert host.run("pgrep rclone").rc == 1
+    assert host.run("pgrep -f '[m]ounts monitor'").rc == 1
