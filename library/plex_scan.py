@@ -98,6 +98,28 @@ options:
     description: Path inside the container to path on the host, for each mount.
     type: dict
     default: {}
+  mount_units:
+    description:
+      - Path on the host to systemd unit, for each mount that may be restarted.
+      - When a mount stops reading while Plex reads through it, the scan is cancelled. A mount with a unit is
+        restarted, another is waited for; then the section is scanned again.
+    type: dict
+    default: {}
+  remotes:
+    description:
+      - Path on the host to how the store itself is asked about a mount's files, with rclone, config (its
+        configuration file), remote (C(store:bucket/prefix)) and maybe options (further flags).
+      - Before and after a scan some of what the mount reads is compared with it.
+    type: dict
+    default: {}
+  plex_unit:
+    description: Systemd unit of Plex, restarted when it does not cease what was cancelled. Empty for never.
+    type: str
+    default: ""
+  tries:
+    description: How often a scan or analysis is begun whose mount stops reading, before the run fails.
+    type: int
+    default: 3
   container:
     description: Words that run a command inside Plex's container. None when Plex runs on the host itself.
     type: list
@@ -214,6 +236,7 @@ from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 # The options that are the run's own; all others are about the job.
 RUN_OPTIONS = (
     "sections photo analyze sonic mode create_sections roots container mount_type times settings "
+    "mount_units remotes plex_unit tries "
     "database blobs store accept_deletions config"
 )
 
@@ -237,6 +260,10 @@ def argument_spec():
         "mode": {"type": "str", "choices": ["delta", "scratch"], "default": "delta"},
         "create_sections": {"type": "list", "elements": "dict", "default": []},
         "roots": {"type": "dict", "default": {}},
+        "mount_units": {"type": "dict", "default": {}},
+        "remotes": {"type": "dict", "default": {}},
+        "plex_unit": {"type": "str", "default": ""},
+        "tries": {"type": "int", "default": 3},
         "container": {"type": "list", "elements": "str", "default": []},
         "mount_type": {"type": "str", "default": "fuse.rclone"},
         "times": {"type": "dict", "default": {}},
