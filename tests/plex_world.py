@@ -40,6 +40,7 @@ TIMES = {
     "sonic": 60,
     "whole": 120,
     "mount": 10,
+    "lookup": 2,
     "lookup_pause": 0.2,
     "cease": 15,
     "heal": 2,

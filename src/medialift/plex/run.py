@@ -254,7 +254,7 @@ class Run:
         )
         server = connect(options.server.url, options.server.preferences)
         service = PlexService(options.plex_unit) if options.plex_unit else None
-        return cls(context, request, server, mounts, service, record, _media(options))
+        return cls(context, request, server, mounts, service, record, _media(options, times.lookup))
 
     def __post_init__(self) -> None:
         self.journal: Journal = self.context.journal
@@ -633,16 +633,13 @@ def _noting(phase: PhaseWriter) -> Callable[[str, Mapping[str, Any]], None]:
     return lambda text, numbers: phase.note(text, **numbers)
 
 
-# Seconds for one answer of the store, and for trying again: a lost file is asked about in further rounds too.
-_STORE_TIMEOUT, _STORE_PATIENCE = 20.0, 30.0
-
-
-def _media(options: RunOptions) -> MediaStore | None:
+def _media(options: RunOptions, patience: float) -> MediaStore | None:
+    """The store that the media are in; `patience` is the seconds for one answer of it, tries included."""
     if not options.store:
         return None
-    settings = configuration.load(options.config).settings.store
-    store = replace(Store.of(settings, patience=_STORE_PATIENCE), timeout=_STORE_TIMEOUT)
-    return MediaStore(store, options.places())
+    store = Store.of(configuration.load(options.config).settings.store, patience=patience)
+    # boto3 tries twice by itself.
+    return MediaStore(replace(store, timeout=max(1.0, patience / 2)), options.places())
 
 
 def _source(options: ClaimOptions) -> claims.ClaimSource:

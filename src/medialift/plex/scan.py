@@ -49,6 +49,7 @@ class Times:
         probe_failures: probes in a row that must fail before the work is cancelled.
         cease: for work to cease that was cancelled.
         heal: for a mount that does not read to read again, its restarts included.
+        lookup: for the store to answer about a lost file, tries included.
         lookup_pause: before lost files of which the store could not tell are asked about again.
     """
 
@@ -68,6 +69,7 @@ class Times:
     probe_failures: int = 2
     cease: float = 600.0
     heal: float = 900.0
+    lookup: float = 30.0
     lookup_pause: float = 60.0
 
     @classmethod
