@@ -130,7 +130,7 @@ options:
     type: str
     default: fuse.rclone
   times:
-    description: Limits, in seconds or as text such as C(4h). See C(medialift config explain).
+    description: Limits, in seconds or as text such as C(4h). C(docs/plex-burst.md) lists them.
     type: dict
     default: {}
   settings:

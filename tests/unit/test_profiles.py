@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +104,19 @@ def test_the_limits_are_those_that_were_promised_and_the_reaper_comes_after_the_
         assert given[name]["attach_looks"] * given[name]["attach_timeout"] > times.whole
     assert Times.of(given["standard"]["times"]).section == Times().section == 4 * 3600
     assert given["standard"]["ready_timeout"] == Times().ready == 900
+
+
+def test_every_limit_of_a_run_is_told_with_its_default():
+    page = (ROOT / "docs/plex-burst.md").read_text()
+    table = page[page.index("| entry of `plex_burst_times`") : page.index("## While it runs")]
+    rows = [row for row in table.splitlines() if row.startswith("| `")]
+    told = {name: row for row in rows for name in re.findall(r"`(\w+)`", row.split("|")[1])}
+    assert set(told) == {field.name for field in fields(Times)}
+    for name, row in told.items():
+        names = re.findall(r"`(\w+)`", row.split("|")[1])
+        figures = row.split("|")[3].replace(" each", "").strip().split(", ")
+        default = figures[names.index(name)] if len(figures) > 1 else figures[0]
+        assert parse_duration(default) == getattr(Times(), name), name
 
 
 def test_what_a_person_sets_wins_over_the_profile_and_only_that(given):
