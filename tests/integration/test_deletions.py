@@ -6,14 +6,18 @@ import unicodedata
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Event
 
 import pytest
 
 from medialift.cloud import objects
 from medialift.foundation.jobs import Stopped
+from medialift.plex.controls import Controls
 from medialift.plex.lookup import Answer, Lookup
 from medialift.plex.media_store import MediaPlace, MediaStore
+from medialift.plex.server import Section
+from sandbox.plex.builder import LibraryBuilder
 from tests.store_world import StoreWorld, store_world
 
 BUCKET = "media"
@@ -181,6 +185,47 @@ def test_a_dead_store_is_not_asked_for_thousands(world: StoreWorld) -> None:
         answers = looking(world).ask(files)
     assert {answer.state for answer in answers.values()} == {"unknown"} and len(answers) == 3000
     assert world.faults.counters()["requests"] < 20
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Iterator[LibraryBuilder]:
+    with LibraryBuilder(tmp_path / "library.db") as made:
+        made.add_section("Movies", "movie", "/cloud/media/Movies")
+        yield made
+
+
+MOVIES = Section("1", "Movies", "movie", "", "", "", ("/cloud/media/Movies",), False, 0)
+
+
+def controls(world: StoreWorld, folder: Path, *, seen: bool = True, read: tuple[str, ...] = ()) -> Controls:
+    store = replace(world.store, timeout=1.0, patience=0.2)
+    return Controls(
+        MediaStore(store, (PLACE,)),
+        folder / "library.db",
+        [MOVIES],
+        seen=lambda _file: seen,
+        read=lambda: read,
+    )
+
+
+def test_controls_are_living_files_and_those_that_were_read_come_first(
+    world: StoreWorld, library: LibraryBuilder, tmp_path: Path
+) -> None:
+    library.mark_deleted(library.add_movie(1, LOST, "Lost"))
+    library.add_movie(1, "/srv/elsewhere.mkv", "Elsewhere")
+    library.add_movie(1, HERE, "Here")
+    library.add_movie(1, CONTROL, "Control")
+    assert list(controls(world, tmp_path, read=(CONTROL,)).of(PLACE)) == [CONTROL, HERE]
+    assert list(controls(world, tmp_path, read=(HERE,)).of(PLACE)) == [HERE, CONTROL]
+
+
+def test_where_nothing_lives_any_more_a_listed_object_serves_if_the_mount_shows_it(
+    world: StoreWorld, library: LibraryBuilder, tmp_path: Path
+) -> None:
+    assert list(controls(world, tmp_path).of(PLACE)) == [CONTROL, HERE]
+    assert list(controls(world, tmp_path, seen=False).of(PLACE)) == []
+    with world.faults.active("status403", "GET"):
+        assert list(controls(world, tmp_path).of(PLACE)) == []
 
 
 def test_a_stop_ends_the_lookups(world: StoreWorld) -> None:

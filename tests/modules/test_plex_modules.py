@@ -153,6 +153,18 @@ def test_a_scan_is_predicted_started_attached_to_and_read(run_module: Module, pl
     assert run_module("plex_scan", {**start, "sections": ["Music"]})["failed"]
 
 
+def test_a_scan_takes_its_store_and_its_word_as_texts_of_a_survey(
+    run_module: Module, plex: PlexWorld
+) -> None:
+    start = scan_options(plex, accept_deletions="true", config=str(plex.folder / "medialift.toml"))
+    unnamed = run_module("plex_scan", {**start, "store": [{"prefix": "all"}]})
+    assert unnamed["failed"] and "bucket" in unnamed["msg"]
+    roots = {"/a": "/mnt/a", "/b": "/mnt/b"}
+    unclear = run_module("plex_scan", {**start, "roots": roots, "store": [{"bucket": "media"}]}, check=True)
+    assert unclear["failed"] and "which root" in unclear["msg"]
+    assert run_module("plex_scan", {**start, "store": [{"bucket": "media"}]}, check=True)["changed"]
+
+
 def test_a_failed_scan_tells_why_and_a_new_start_runs_it_again(run_module: Module, plex: PlexWorld) -> None:
     plex.library()
     plex.up()
