@@ -40,12 +40,15 @@ EXAMPLES = r"""
 
 RETURN = r"""
 sections:
-  description: The sections in order of their ids.
+  description:
+    - The sections in order of their ids. C(parts) are files that are not in the trash, C(bytes) their sizes
+      together, C(analysed) those that Plex has analysed.
   type: list
   elements: dict
   returned: always
   sample: [{"id": 1, "name": "Movies", "type": "movie", "locations": ["/library/media/Movies"], "items": 315,
-    "leaves": 315, "deleted": 0, "sonic": 0, "sonic_total": 0}]
+    "leaves": 315, "deleted": 0, "sonic": 0, "sonic_total": 0, "types": {"movie": 315}, "deleted_types": {},
+    "parts": 320, "bytes": 1890000000000, "analysed": 318}]
 schema:
   description: Which kind of Plex made the database.
   type: dict
@@ -74,19 +77,20 @@ def argument_spec():
 def main():
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
     facts = runtime(module, "medialift.plex.database", changes=False)
+    counting = runtime(module, "medialift.plex.statistics", changes=False)
     selection = runtime(module, "medialift.plex.selection", changes=False)
     database = Path(module.params["database"])
     if module.check_mode and not database.exists():
         module.exit_json(changed=False, predicted=True, sections=[], schema={}, watch_state={})
     with reporting_errors(module):
         schema = facts.schema(database)
-        sections = facts.sections(database)
+        sections = counting.statistics(database)
         names = module.params["sections"]
-        selection.require_known(names, [section.name for section in sections])
+        selection.require_known(names, [section.facts.name for section in sections])
         watched = facts.watch_state(database)
     module.exit_json(
         changed=False,
-        sections=[section.to_dict() for section in sections if not names or section.name in names],
+        sections=[section.to_dict() for section in sections if not names or section.facts.name in names],
         schema=schema.to_dict(),
         watch_state=watched.to_dict(),
     )

@@ -11,14 +11,15 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medialift.errors import Unsafe
 from medialift.foundation.atomic import write_json
-from medialift.foundation.sqlite import online_backup, open_readonly, open_writer, table_columns, users
+from medialift.foundation.sqlite import open_readonly, open_writer, table_columns, users
+from medialift.foundation.sqlite_copy import copied_meanwhile, empty_log
 from medialift.plex import database as facts
 from medialift.plex.paths import PathMap
 from medialift.plex.prefix_sql import FILE_URL, Prefixes
@@ -28,6 +29,9 @@ from medialift.plex.residue import GUIDS, PATHS, URLS, Residue, residual
 # ruff: noqa: S608  every name put into a statement is a constant of this package; values are bound
 
 __all__ = ["Applied", "Change", "RemapPlan", "Residue", "apply", "plan", "residual"]
+
+# The index on the paths is rewritten from end to end: SQLite's own 2 MB would write many pages twice.
+_CACHE_KIB = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -134,11 +138,13 @@ def apply(plan: RemapPlan, *, backup: bool = True, clock: Callable[[], float] = 
     """Do what the plan counted: all of it in one transaction, or nothing.
 
     Beside the database are written a copy of it as it was (`….before-remap-<UTC time>`), unless `backup`
-    is off, and `….remap.json` with the map, its inverse and the name of that copy.
+    is off, and `….remap.json` with the map, its inverse and the name of that copy. The copy is on the disk
+    before anything is committed; if nothing is, there is none.
 
     Raises:
         Unsafe: Plex has the database open, it is not the one that was planned for any more, or old paths
             would be left behind. Nothing was changed.
+        Permanent: the copy cannot be written. Nothing was changed.
     """
     database, paths = plan.database, plan.paths
     if not plan.changes:
@@ -147,10 +153,12 @@ def apply(plan: RemapPlan, *, backup: bool = True, clock: Callable[[], float] = 
     moment = time.gmtime(clock())
     copy = database.with_name(f"{database.name}.before-remap-{time.strftime('%Y%m%dT%H%M%SZ', moment)}")
     if backup:
-        online_backup(database, copy)
+        empty_log(database)
     with open_writer(database) as con:
+        con.execute(f"PRAGMA cache_size = -{_CACHE_KIB}")
         con.create_function("map_url", 1, paths.map_url, deterministic=True)
-        with _moved_bundles(con, plan):
+        kept = copied_meanwhile(con, database, copy) if backup else nullcontext()
+        with kept, _moved_bundles(con, plan):
             done = _move(con, "media_parts", "file", paths)
             done += _update_urls(con, URLS)
             done += _update_folders(con, paths)  # finds its sections by their roots, so before those move

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -31,6 +33,8 @@ EXTRA = (
     "taggings",
     "metadata_item_settings",
 )
+_WORD = re.compile("[A-Za-z0-9]+")
+_FEW = 3
 
 
 @dataclass(frozen=True)
@@ -122,13 +126,33 @@ def _mentions(con: sqlite3.Connection, table: str, old: tuple[str, ...], new: tu
     for number, form in enumerate(sorted(wanted)):
         parameters[f"w{number}"] = form
     mentioned = " OR ".join(f"instr({text}, :w{number})" for number in range(len(wanted)))
-    # Nearly no extra_data holds a separator at all: ask for that first.
+    # Nearly no extra_data holds a part of a folder's name, or a separator at all: ask for those first.
+    words = _common_words(old)
+    parameters |= {f"c{number}": word for number, word in enumerate(words)}
+    spoken = " OR ".join(f"instr(extra_data, :c{number})" for number in range(len(words))) or "1"
     query = (
-        f"SELECT count(*) FROM {table} WHERE extra_data <> '' AND (instr(extra_data, '/') "
+        f"SELECT count(*) FROM {table} WHERE extra_data <> '' AND ({spoken}) AND (instr(extra_data, '/') "
         f"OR instr(extra_data, '%2F') OR instr(extra_data, '\\') OR instr(extra_data, '%5C')) "
         f"AND ({mentioned})"
     )
     return int(con.execute(query, parameters).fetchone()[0])
+
+
+def _common_words(prefixes: tuple[str, ...]) -> tuple[str, ...]:
+    """Few words of which every folder holds one, as no encoding changes them; none when there are no few.
+
+    Folders of one library mostly share a part (`/library/media/disk01`, `/library/media/disk02`).
+    """
+    found: list[str] = []
+    spelt = {prefix: set(_WORD.findall(prefix)) for prefix in prefixes}
+    while spelt:
+        in_how_many = Counter(word for words in spelt.values() for word in words)
+        if len(found) == _FEW or not all(spelt.values()):
+            return ()
+        best = max(in_how_many, key=lambda word: (in_how_many[word], len(word), word))
+        found.append(best)
+        spelt = {prefix: words for prefix, words in spelt.items() if best not in words}
+    return tuple(found)
 
 
 def _forms(prefix: str) -> set[str]:

@@ -273,6 +273,28 @@ def test_texts_that_still_mention_the_old_place_are_counted_in_every_encoding(li
     assert move(library, {"/my m": "/c"}).residue.extra == {"media_parts.extra_data": 3}
 
 
+@NEW
+@pytest.mark.parametrize(
+    "folders",
+    [
+        ("/library/media/disk1", "/library/media/disk2"),
+        ("/one", "/two", "/three", "/four", "/five"),
+        ("/映画", "/音楽"),
+        ("C:\\Films", "D:\\Music"),
+    ],
+)
+def test_texts_are_found_whatever_the_folders_have_in_common(
+    library: LibraryBuilder, folders: tuple[str, ...]
+):
+    for number, folder in enumerate(folders):
+        mark = "\\" if "\\" in folder else "/"
+        library.add_part(f"{folder}{mark}a.mkv")
+        for form in ({"at:from": f"{folder}{mark}x"}, {"at:from": f"{folder}s{mark}x"}):
+            text = json.dumps(form, ensure_ascii=False)
+            library.con.execute('INSERT INTO taggings ("index", extra_data) VALUES (?, ?)', (number, text))
+    assert remap.residual(library.path, folders).extra == {"taggings.extra_data": len(folders)}
+
+
 @BOTH
 def test_a_folder_moved_into_itself_leaves_no_residue(library: LibraryBuilder):
     library.add_part("/media/a.mkv")

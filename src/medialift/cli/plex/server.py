@@ -10,9 +10,10 @@ import typer
 
 from medialift.cli import session
 from medialift.cli.session import BadInput, plain, user_input
-from medialift.foundation.units import parse_duration
+from medialift.foundation.units import format_size, parse_duration
 from medialift.plex import claim as claiming
-from medialift.plex import database, installation, preferences
+from medialift.plex import installation, preferences
+from medialift.plex.statistics import statistics
 
 
 def sections(
@@ -21,11 +22,21 @@ def sections(
 ) -> None:
     """Every section with its counts, read from the database: the server may be stopped."""
     run = session.of(context)
-    found = database.sections(library or installation.database(run.settings))
+    found = statistics(library or installation.database(run.settings))
     run.face.result(
-        [section.to_dict() for section in found],
+        [held.to_dict() for held in found],
         lambda: run.face.table(
-            ["section", "type", "items #", "with files #", "in trash #", "sonic #", "folders"],
+            [
+                "section",
+                "type",
+                "items #",
+                "with files #",
+                "in trash #",
+                "sonic #",
+                "files #",
+                "size #",
+                "folders",
+            ],
             [
                 (
                     section.name,
@@ -34,9 +45,12 @@ def sections(
                     section.leaves,
                     section.deleted,
                     f"{section.sonic}/{section.sonic_total}" if section.sonic_total else "",
+                    held.parts,
+                    format_size(held.bytes),
                     ", ".join(section.locations),
                 )
-                for section in found
+                for held in found
+                for section in [held.facts]
             ],
         ),
     )
