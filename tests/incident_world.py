@@ -86,13 +86,15 @@ class IncidentWorld:
     stop: Event = field(default_factory=Event)
 
     @classmethod
-    def up(cls, folder: Path, store: StoreWorld, *, cache: str = "off", **switches: Any) -> IncidentWorld:
+    def up(
+        cls, folder: Path, store: StoreWorld, *, films: int = FILMS, cache: str = "off", **switches: Any
+    ) -> IncidentWorld:
         """A library with every film of the store, found healthy so far."""
         plex = PlexWorld(folder)
         mount = S3Mount(folder / "mount", store, cache=cache, place=plex.media)
         with LibraryBuilder.in_folder(plex.data) as library:
             section = library.add_section("Movies", "movie", str(plex.media / "Movies"))
-            for number in range(FILMS):
+            for number in range(films):
                 library.add_movie(section, str(plex.media / name(number)), f"Film {number}", 2001)
         mount.up()
         plex.up(**switches)
@@ -103,7 +105,7 @@ class IncidentWorld:
         self.plex.down()
         self.mount.down()
 
-    def guarded(self, job: str = "job", **more: Any) -> dict[str, Any]:
+    def guarded(self, job: str = "job", *, restartable: bool = True, **more: Any) -> dict[str, Any]:
         """Run as on an instance, with the mount's rclone in place of its unit.
 
         Raises:
@@ -113,7 +115,7 @@ class IncidentWorld:
         given = {"mount_type": "fuse.rclone", "remotes": remotes, "analyze": False, **more}
         run = Run.of(self.context(job, self.plex.options(sections=["Movies"], **given)))
         assert isinstance(run.guard, MountGuard)
-        programs = {str(self.mount.place): MountProcess(self.mount)}
+        programs = {str(self.mount.place): MountProcess(self.mount)} if restartable else {}
         return replace(run, guard=replace(run.guard, programs=programs)).run()
 
     def unguarded(self, job: str = "job") -> dict[str, Any]:
@@ -139,12 +141,12 @@ class IncidentWorld:
     def counts(self) -> Counts:
         return scan.count(self.plex.database, "1")
 
-    def when(self, line: str, then: Any, *, job: str = "job") -> Thread:
-        """Do something as soon as the journal says this, in a thread of its own."""
+    def when(self, line: str, then: Any, *, nth: int = 1, job: str = "job") -> Thread:
+        """Do something as soon as the journal says this for the nth time, in a thread of its own."""
 
         def watch() -> None:
             said = wait_until(
-                lambda: any(line in entry.describe() for entry in self.lines(job)),
+                lambda: sum(line in entry.describe() for entry in self.lines(job)) >= nth,
                 at_most=60,
                 every=0.01,
                 stop=self.stop,

@@ -35,8 +35,8 @@ from medialift.plex.preferences import Settable
 from medialift.plex.server import Section
 from medialift.plex.vigil import MountLost, Vigil, Watching, lost
 
-# How many files of a section are remembered from before the work, to be read during and after it. Asked for
-# afterwards, the database would name just those that the work could read.
+# How many files of a section are remembered from before its first scan, to be read as long as the run lasts.
+# Asked for later, the database would name just those files that a scan could read, and they would read well.
 REMEMBERED = 500
 
 Tell = Callable[[str, Mapping[str, Any]], None]
@@ -136,6 +136,7 @@ class MountGuard:
         remotes: how the store itself is asked about a mount's files, by the mount's host path.
         record: what is seen goes here.
         stop: ends everything at once.
+        remembered: files of each section, by its key, from before anything was done to it.
     """
 
     roots: Mapping[str, str]
@@ -153,6 +154,7 @@ class MountGuard:
     record: MountRecord = field(default_factory=MountRecord)
     stop: Event = field(default_factory=Event)
     dice: random.Random = field(default_factory=random.SystemRandom)
+    remembered: dict[str, list[File]] = field(default_factory=dict)
 
     def prove_roots(self, section: Section) -> None:
         """Prove that each root of a section has something in it inside the container.
@@ -180,7 +182,7 @@ class MountGuard:
             Stopped: the run was stopped.
         """
         self.prove_roots(section)
-        return self._read(section, sample_files(database, section, REMEMBERED, self.dice))
+        return self._read(section, self._known(database, section))
 
     def vigil(self, database: Path, sections: Sequence[Section], tell: Tell) -> Vigil:
         """A vigil over the mounts of these sections, to begin with the work and to end with it.
@@ -250,7 +252,11 @@ class MountGuard:
         return Inside(self.enter, self.runner, self.clock, self.dice, self.stop)
 
     def _known(self, database: Path, section: Section) -> list[File]:
-        return retried(limit=3)(sample_files)(database, section, REMEMBERED, self.dice)
+        """What to read of a section, the same throughout the run."""
+        if not self.remembered.get(section.key):
+            files = retried(limit=3)(sample_files)(database, section, REMEMBERED, self.dice)
+            self.remembered[section.key] = files
+        return self.remembered[section.key]
 
     def _read(self, section: Section, files: Sequence[File]) -> list[Read]:
         reads: list[Read] = []
@@ -266,11 +272,11 @@ class MountGuard:
         try:
             self.prove_roots(section)
             self._read(section, files)
-        except (MountLost, Stopped):
-            raise
         except (Permanent, Unsafe) as gone:
             # It was there before the work: so it is lost, and may come back.
-            raise lost(f"lost a folder while Plex read it ({gone.what})", gone.subject) from gone
+            raise lost(
+                f"is not well after the scan, which is not believed ({gone.what})", gone.subject
+            ) from gone
 
     def _glance(
         self, sections: Sequence[Section], known: Mapping[str, Sequence[File]], stop: Event
@@ -352,7 +358,7 @@ class MountGuard:
     def _reads_inside(self, section: Section, files: Sequence[File], number: int) -> list[Read]:
         """Read so many files inside the container, and more once one fails: as a probe does on the host."""
         most = sampling.enlarged(number, sampling.NEEDED)
-        chosen = self.dice.sample(list(files), min(most, len(files))) or self._inside.find(section, most)
+        chosen = self.dice.sample(list(files), min(most, len(files))) or self._found(section, most)
         reads: list[Read] = []
         for file in chosen:
             reads.append(self._inside.read(file))
@@ -360,6 +366,14 @@ class MountGuard:
             if sampling.hopeless(reads, sampling.NEEDED) or (well and len(reads) >= number):
                 break
         return reads
+
+    def _found(self, section: Section, number: int) -> list[File]:
+        try:
+            return self._inside.find(section, number)
+        except Stopped:
+            raise
+        except Transient as hung:
+            raise _refused(section, _inside_of(section), f"listing it: {hung.what}") from hung
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ from medialift.plex.scratch import SectionSpec
 from medialift.plex.selection import Selection, choose
 from medialift.plex.server import PlexServer, Section, connect
 from medialift.plex.service import PlexService, Service
+from medialift.plex.undelete import undelete
 from medialift.plex.vigil import MountLost
 
 OK, QUARANTINED = "ok", "quarantined"
@@ -439,7 +440,7 @@ class Run:
     def _mount_check(self, section: Section) -> None:
         with self.journal.phase(f"mount check {section.name}") as phase:
             guard.prove_trash_off(self.server)
-            reads = retried(limit=3)(self.guard.verify)(self.request.options.database, section)
+            reads = self.guard.verify(self.request.options.database, section)
             told = guard.summary(reads)
             phase.end(f"{told['reads']} reads, the slowest took {told['slowest']:.3f} s", **told)
 
@@ -527,7 +528,20 @@ class Run:
             self.rescan,
             selection.chosen,
             tell=self._note,
+            undelete=self._undelete if self.service is not None else None,
         ).settle()
+
+    def _undelete(self, files: Sequence[str]) -> None:
+        """Take deletions back in the database, with Plex stopped for as long as that takes."""
+        assert self.service is not None  # noqa: S101  offered only then
+        with self.journal.phase("undelete") as phase:
+            self.service.stop()
+            try:
+                number = undelete(self.request.options.database, files)
+            finally:
+                self.service.start()
+            phase.end(f"{number} items are no longer marked deleted")
+        self._ready()
 
     def _note(self, text: str) -> None:
         self.journal.add("compare", NOTE, data={"text": text})
