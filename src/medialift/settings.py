@@ -89,6 +89,12 @@ class StoreSettings(_Section):
     )
     access_key: SecretStr = Field(default=SecretStr(""), description="access key of the store")
     secret_key: SecretStr = Field(default=SecretStr(""), description="secret key of the store")
+    timeout: Duration = Field(
+        default=60.0, gt=0, description="time without a byte after which a connection counts as dead"
+    )
+    patience: Duration = Field(
+        default=180.0, gt=0, description="time over which a failing request is tried again"
+    )
 
 
 class PlexSettings(_Section):
@@ -121,6 +127,17 @@ class PlexSettings(_Section):
         description="file with the map from home's paths to the cloud's (JSON or YAML)",
     )
     account_url: WebAddress = Field(default="https://plex.tv", description="where claim tokens come from")
+    stop_timeout: Duration = Field(
+        default=180.0, gt=0, description="longest that it may take to stop: it writes its databases out then"
+    )
+    start_timeout: Duration = Field(
+        default=120.0,
+        gt=0,
+        description="longest that its unit may take to start, before it is ready",
+    )
+    check_timeout: Duration = Field(
+        default=14400.0, gt=0, description="longest that a full check of a database may take"
+    )
     keep_rollbacks: int = Field(default=3, ge=1, description="how many earlier libraries an import keeps")
     workspace: AbsolutePath = Field(
         default=Path("/var/lib/medialift/work"), description="scratch folder for archives that are being read"

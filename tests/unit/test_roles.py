@@ -77,6 +77,20 @@ def test_no_fault_is_swallowed(role):
         assert task.get("failed_when") is not False, task["name"]
 
 
+def test_every_wait_can_be_overridden(role):
+    for task in tasks(role):
+        limits = {name: value for name, value in task.items() if name in ("retries", "async", "timeout")}
+        for options in task.values():
+            if isinstance(options, dict):
+                limits |= {
+                    name: value
+                    for name, value in options.items()
+                    if re.search(r"timeout$|^wait$|at_most", name)
+                }
+        for name, value in limits.items():
+            assert isinstance(value, str) and "{{" in value, f"{task['name']}: {name} is always {value}"
+
+
 def test_nothing_moves_under_a_role(role):
     for file in [*yaml_files(role), *role.rglob("*.j2")]:
         for line in file.read_text(encoding="utf-8").splitlines():

@@ -66,14 +66,15 @@ class Store:
     patience: float = PATIENCE
 
     @classmethod
-    def of(cls, given: StoreSettings, *, patience: float = PATIENCE) -> Store:
-        """The store of this host's settings."""
+    def of(cls, given: StoreSettings, *, patience: float | None = None) -> Store:
+        """The store of this host's settings; `patience` in place of theirs."""
         return cls(
             given.endpoint,
             given.region,
             given.access_key.get_secret_value(),
             given.secret_key.get_secret_value(),
-            patience=patience,
+            timeout=given.timeout,
+            patience=given.patience if patience is None else patience,
         )
 
     @cached_property

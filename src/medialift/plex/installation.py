@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from medialift.errors import Permanent
+from medialift.foundation import process
 from medialift.foundation.process import Runner
 from medialift.plex.data_folder import DataFolder
 from medialift.plex.server import PlexServer, read_token
@@ -35,7 +36,8 @@ def server(settings: Settings) -> PlexServer:
 
 def service(settings: Settings) -> PlexService:
     """The systemd unit."""
-    return PlexService(settings.plex.unit)
+    given = settings.plex
+    return PlexService(given.unit, to_stop=given.stop_timeout, to_start=given.start_timeout)
 
 
 def sqlite(settings: Settings, runner: Runner | None = None) -> PlexSqlite:
@@ -45,8 +47,9 @@ def sqlite(settings: Settings, runner: Runner | None = None) -> PlexSqlite:
         Permanent: Plex's data folder is not there, or there is no such container.
     """
     plex = settings.plex
+    runner = runner or process.runner(timeout=plex.check_timeout)
     if plex.sqlite:
-        return PlexSqlite(plex.sqlite, runner) if runner else PlexSqlite(plex.sqlite)
+        return PlexSqlite(plex.sqlite, runner)
     if not plex.container:
         return PlexSqlite.native(NATIVE_SQLITE, runner)
     try:

@@ -138,8 +138,8 @@ def plan(request: Request) -> Plan:
 
     Raises:
         Permanent: wrong credentials, no such bucket, section or reference, a malformed path map or section
-            list, a version that moves, a disk that is too small, a limit of time that there is not. Unsafe: the
-            reference is not whole.
+            list, a version that moves, a disk that is too small, a limit of time that there is not.
+        Unsafe: the reference is not whole.
         Transient: the store does not answer.
     """
     Times.of(request.times)

@@ -34,11 +34,16 @@ class Service(Protocol):
 
 @dataclass(frozen=True)
 class PlexService:
-    """Plex as a systemd unit: `plex.service` for a container, `plexmediaserver.service` for a package."""
+    """Plex as a systemd unit: `plex.service` for a container, `plexmediaserver.service` for a package.
+
+    `to_stop` and `to_start` are the seconds that it may take.
+    """
 
     unit: str
     runner: Runner = run
     clock: Clock | None = None
+    to_stop: float = STOP_SECONDS
+    to_start: float = START_SECONDS
 
     def running(self) -> bool:
         """Whether it runs, starts or stops: in each case its databases may be open.
@@ -53,13 +58,13 @@ class PlexService:
 
         Raises:
             Permanent: there is no such unit, or systemd refuses.
-            Transient: it still runs after STOP_SECONDS.
+            Transient: it still runs after `to_stop` seconds.
         """
         self._state()
         self.runner(["systemctl", "stop", "--no-block", self.unit]).checked("Plex could not be stopped")
-        if not wait_until(lambda: not self.running(), at_most=STOP_SECONDS, every=0.5, clock=self.clock):
+        if not wait_until(lambda: not self.running(), at_most=self.to_stop, every=0.5, clock=self.clock):
             raise Transient(
-                f"Plex did not stop within {STOP_SECONDS:g} s", self.unit, "Look at its log, then try again"
+                f"Plex did not stop within {self.to_stop:g} s", self.unit, "Look at its log, then try again"
             )
 
     def start(self) -> None:
@@ -67,7 +72,7 @@ class PlexService:
 
         Raises:
             Permanent: there is no such unit, or it fails to start.
-            Transient: it is not up after START_SECONDS.
+            Transient: it is not up after `to_start` seconds.
         """
         self._state()
         self.runner(["systemctl", "reset-failed", self.unit])
@@ -78,12 +83,12 @@ class PlexService:
             seen.append(self._state())
             return seen[-1] in ("active", "failed")
 
-        wait_until(settled, at_most=START_SECONDS, every=0.5, clock=self.clock)
+        wait_until(settled, at_most=self.to_start, every=0.5, clock=self.clock)
         if seen[-1] == "failed":
             raise Permanent("Plex failed to start", self.unit, f"Look at: journalctl -u {self.unit}")
         if seen[-1] != "active":
             raise Transient(
-                f"Plex did not start within {START_SECONDS:g} s",
+                f"Plex did not start within {self.to_start:g} s",
                 f"{self.unit} is {seen[-1]}",
                 f"Look at: journalctl -u {self.unit}",
             )
