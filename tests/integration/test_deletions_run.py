@@ -6,6 +6,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
@@ -19,9 +20,10 @@ from medialift.plex.data_folder import DataFolder
 from medialift.plex.export import ExportRequest, Means, export
 from medialift.plex.manifest import load
 from medialift.plex.places import FolderPlace
+from medialift.plex.run import Run
 from medialift.plex.scan import count
 from sandbox.settings import ACCESS_KEY, REGION, SECRET_KEY
-from tests.plex_world import PlexWorld
+from tests.plex_world import JOBS, PlexWorld
 from tests.restore_world import integrity
 from tests.store_world import StoreWorld, store_world
 
@@ -40,6 +42,7 @@ class LossyWorld(PlexWorld):
     def __init__(self, folder: Path, store: StoreWorld) -> None:
         super().__init__(folder)
         self.store = store
+        self.jobs = JOBS
         self.config = folder / "medialift.toml"
         self.config.write_text(
             f'[store]\nendpoint = "{store.store.endpoint}"\nregion = "{REGION}"\n'
@@ -78,7 +81,10 @@ class LossyWorld(PlexWorld):
             "config": str(self.config),
             **more,
         }
-        return self.run_with(self.options(**given))
+        folder = self.folder / "job"
+        jobs.submit(folder, "plex-run", self.options(**given))
+        jobs.execute(folder, self.jobs)
+        return jobs.state(folder)
 
 
 @pytest.fixture
@@ -160,6 +166,50 @@ def test_what_only_the_scan_could_not_read_is_scanned_again_and_undone(plex: Los
     assert (movies(status)["items_after"], movies(status)["newly_deleted"]) == (12, 0)
     assert [phase.name for phase in status.phases].count("scan Movies") == 2
     assert count(plex.database, "1").deleted == 0
+
+
+class ProcessService:
+    """Plex's process as the service that it is on an instance."""
+
+    def __init__(self, plex: PlexWorld) -> None:
+        self.plex = plex
+        self.told: list[str] = []
+
+    def running(self) -> bool:
+        return self.plex.process is not None and self.plex.process.poll() is None
+
+    def stop(self) -> None:
+        self.told.append("stop")
+        assert self.plex.process is not None
+        self.plex.process.terminate()
+        self.plex.process.wait(20)
+
+    def start(self) -> None:
+        self.told.append("start")
+        # What could not be read still cannot: no later scan must be what brings the films back.
+        self.plex.up(degraded_mount={"match": "Film [0-1] ", "error": "EIO"})
+
+
+SERVICES: list[ProcessService] = []
+
+
+def run_with_a_service(context: jobs.Context) -> dict[str, Any]:
+    """The job "plex-run" where Plex's service is known."""
+    return replace(Run.of(context), service=SERVICES[-1]).run()
+
+
+def test_what_no_scan_brings_back_is_unmarked_while_plex_is_stopped(plex: LossyWorld) -> None:
+    plex.fill(12)
+    plex.remove(9)
+    plex.up()
+    plex.switch(degraded_mount={"match": "Film [0-1] ", "error": "EIO"})
+    SERVICES.append(ProcessService(plex))
+    plex.jobs = {"plex-run": f"{__name__}:run_with_a_service"}
+    status = plex.run()
+    assert (status.value["outcome"], numbers(status)) == ("ok", {"believed": 1, "undone": 2})
+    assert SERVICES[-1].told == ["stop", "start"]
+    assert (movies(status)["items_after"], count(plex.database, "1").deleted) == (11, 1)
+    assert plex.server().preferences()["autoEmptyTrash"].value == "false"
 
 
 def exported(plex: LossyWorld, status: jobs.Status) -> Any:

@@ -1,4 +1,4 @@
-"""After the scans: what was lost is looked up, and what was lost falsely is scanned once more."""
+"""After the scans: what was lost is looked up, and what was lost falsely is taken back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Settled:
     """What is left of the losses.
 
     Attributes:
-        undone: by a section's key, how many of them a further scan took back.
+        undone: by a section's key, how many false ones were taken back.
         notes: why one could not be scanned again.
     """
 
@@ -41,6 +41,7 @@ class Reckoning:
     Attributes:
         ask: looks files up in the store; None where no store is known.
         rescan: scans a section on a mount that was proved to read.
+        undelete: takes deletions back that no scan does, by their files; None where that cannot be done.
         sections: those that may be scanned.
         tell: a sentence for people.
     """
@@ -51,6 +52,7 @@ class Reckoning:
     rescan: Callable[[Section], object]
     sections: Sequence[Section]
     tell: Callable[[str], None] = lambda _text: None
+    undelete: Callable[[Sequence[str]], object] | None = None
 
     def settle(self) -> Settled:
         """Look up, undo what is false as far as scans can, and look again.
@@ -77,6 +79,16 @@ class Reckoning:
                 except MedialiftError as error:
                     # What it would have undone keeps the archive in quarantine, with this for a reason.
                     notes[section.key] = f"{section.name} could not be scanned again: {error}"
+            judged = self._judge(answers)
+        files = [one.file for one in judged if one.verdict == "false"]
+        if files and self.undelete is not None:
+            self.tell(f"{len(files)} false deletions that no scan took back are taken back by hand")
+            try:
+                self.undelete([file for file, answer in answers.items() if answer.state == "there"])
+            except Stopped:
+                raise
+            except MedialiftError as error:
+                notes["by hand"] = f"they could not be taken back by hand either: {error}"
             judged = self._judge(answers)
         left = {_name(one) for one in judged}
         undone = Counter(section for name, section in false.items() if name not in left)

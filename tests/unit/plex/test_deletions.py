@@ -16,6 +16,7 @@ from medialift.plex.lookup import Answer
 from medialift.plex.media_store import MediaPlace
 from medialift.plex.reckoning import NO_STORE, Reckoning
 from medialift.plex.server import Section
+from medialift.plex.undelete import undelete
 from medialift.plex.unscanned import LeftOut, is_media
 from sandbox.plex.builder import LibraryBuilder
 
@@ -319,6 +320,37 @@ def test_what_no_scan_takes_back_stays_false_and_is_scanned_no_third_time(
     told = Reckoning(before, tmp_path / "library.db", Store(THERE), scanned.append, [MOVIES]).settle()
     assert [one.verdict for one in told.judged] == ["false"]
     assert len(scanned) == 2
+
+
+def test_what_no_scan_takes_back_is_taken_back_by_hand(
+    library: LibraryBuilder, films: list[int], tmp_path: Path
+) -> None:
+    before = census(tmp_path)
+    library.mark_deleted(films[0])
+    told = Reckoning(
+        before,
+        tmp_path / "library.db",
+        Store(THERE),
+        lambda _section: None,
+        [MOVIES],
+        undelete=lambda files: undelete(tmp_path / "library.db", files),
+    ).settle()
+    assert (told.judged, told.undone) == ((), {"1": 1})
+
+
+def test_what_cannot_be_taken_back_by_hand_either_is_a_reason(
+    library: LibraryBuilder, films: list[int], tmp_path: Path
+) -> None:
+    before = census(tmp_path)
+    library.mark_deleted(films[0])
+
+    def refuse(_files: object) -> None:
+        raise Unsafe("The library is open", "by another")
+
+    told = Reckoning(
+        before, tmp_path / "library.db", Store(THERE), lambda _section: None, [MOVIES], undelete=refuse
+    ).settle()
+    assert told.judged[0].verdict == "false" and "The library is open" in told.notes[0]
 
 
 def test_what_a_further_scan_takes_away_is_looked_up_too(
