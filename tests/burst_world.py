@@ -17,6 +17,7 @@ from plexapi.server import PlexServer
 from sandbox import history, store
 from sandbox.docker import docker
 from sandbox.settings import ARCHIVE_BUCKET, LABEL, ROOT, Settings
+from tests.logs_world import Opened
 
 SETTINGS = Settings.load()
 INVENTORY = ROOT / "inventories/sandbox"
@@ -171,6 +172,14 @@ def leaked(folder: Path) -> list[str]:
         if home and home in text:
             found.append(f"{path.name}: the token of home's Plex")
     return found
+
+
+def logs(artifacts: Path, into: Path) -> Opened:
+    """The logs of the machine that a burst brought to the controller, unpacked; they hold no secret."""
+    [path] = (artifacts / "logs").glob("*.tar.zst")
+    opened = Opened(path, into)
+    assert leaked(into) == []
+    return opened
 
 
 def plex_tv(method: str, path: str, **more: Any) -> dict[str, Any]:

@@ -78,6 +78,24 @@ def test_what_people_watched_and_rated_is_kept(delta):
     assert len(delta.people["episodes"]) == 1
 
 
+def test_the_logs_of_the_machine_came_home_with_what_the_probes_saw(delta, tmp_path):
+    found = burst_world.logs(delta.artifacts, tmp_path / "logs")
+    results = [
+        json.loads(text)
+        for name, text in found.members.items()
+        if "/jobs/plex-run-" in name and name.endswith("/result.json")
+    ]
+    assert all(read["ok"] for one in results for read in one["value"]["mount_reads"])
+    assert sum(len(one["value"]["mount_reads"]) for one in results) > 0
+    assert any("/mounts/" in name and name.endswith("state.json") for name in found.members), (
+        found.members.keys()
+    )
+    plex = "".join(text for name, text in found.members.items() if name.endswith("Plex Media Server.log"))
+    assert "is up, claimed: True" in plex
+    assert found.members["journal/rclone-_.log"].strip()
+    assert (delta.artifacts / "logs/journal.jsonl").is_file()
+
+
 def test_nothing_that_was_written_holds_a_secret(delta):
     assert (delta.artifacts / "ansible.log").stat().st_size > 10_000
     assert burst_world.leaked(delta.artifacts) == []

@@ -44,6 +44,23 @@ def test_the_library_is_in_quarantine_and_the_logs_are_in_the_store(failed):
     assert [key for key in made if key.startswith("plex/quarantine/") and key.endswith(".tar.zst")]
 
 
+def test_the_logs_lie_beside_the_report_too_and_tell_what_happened(failed, tmp_path):
+    artifacts, _, made = failed
+    found = burst_world.logs(artifacts, tmp_path / "logs")
+    [key] = [key for key in made if key.startswith("plex/logs/")]
+    assert (artifacts / "logs" / key.rsplit("/")[-1]).is_file()
+    assert key in (artifacts / "report.html").read_text()
+    journals = [text for name, text in found.members.items() if name.endswith("/journal.jsonl")]
+    assert any("/cloud/media/nowhere/Movies" in text for text in journals)
+    assert any(name.endswith("/Logs/Plex Media Server.log") for name in found.members)
+    for name in ("journal/plex.service.log", "journal/rclone-_.log", "journal/medialift-_.log"):
+        assert found.members[name].strip(), name
+    assert json.loads(found.members["host/settings.json"])["settings"]["store.bucket"]["value"] == "medialift"
+    # The controller's own part of the story is with them.
+    told = (artifacts / "logs/journal.jsonl").read_text()
+    assert "/cloud/media/nowhere/Movies" in told and '"destroy"' in told
+
+
 def test_home_takes_nothing_that_is_in_quarantine(failed, tmp_path):
     _, _, made = failed
     before = counts(home_plex())
