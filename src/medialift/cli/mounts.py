@@ -33,6 +33,8 @@ app = typer.Typer(
     help="Mounts: do their files really read, and what is done about those that do not?",
 )
 
+# Mount points are taken as text: as paths they would be looked at (stat) before any command begins, and on a
+# mount that hangs that never comes back.
 Folder = Annotated[Path, typer.Option(help="Folder of the monitors' files.")]
 Name = Annotated[str, typer.Argument(help="Name of the mount.")]
 Names = Annotated[list[str] | None, typer.Argument(help="Names of mounts; without any, all.")]
@@ -45,7 +47,7 @@ AnyFilesystem = Annotated[bool, typer.Option(help="A plain folder will do: for t
 def probe(
     context: typer.Context,
     points: Annotated[
-        list[Path] | None, typer.Argument(help="Mount points; without any, those of the settings.")
+        list[str] | None, typer.Argument(help="Mount points; without any, those of the settings.")
     ] = None,
     file: Annotated[list[str] | None, typer.Option(help="A file that should be there; repeatable.")] = None,
     root: Annotated[list[str] | None, typer.Option(help="A folder to read samples of; repeatable.")] = None,
@@ -65,7 +67,7 @@ def probe(
 ) -> None:
     """Read random bytes of random files: names and sizes come from a cache, bytes do not."""
     run = session.of(context)
-    places = points or list(run.settings.mounts.points)
+    places = [Path(point) for point in points or ()] or list(run.settings.mounts.points)
     if not places:
         raise BadInput("No mount point is named", "", "Name one, or set mounts.points in the settings")
     with user_input():
@@ -125,7 +127,7 @@ def monitor(
 @app.command()
 def recover(
     context: typer.Context,
-    point: Annotated[Path, typer.Argument(help="Mount point.")],
+    point: Annotated[str, typer.Argument(help="Mount point.")],
     unit: Annotated[str, typer.Option(help="The systemd unit that mounts it.")] = "rclone-media.service",
     consumer: Annotated[
         list[str] | None,
