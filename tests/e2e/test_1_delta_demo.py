@@ -91,7 +91,7 @@ def test_the_logs_of_the_machine_came_home_with_what_the_probes_saw(delta, tmp_p
         found.members.keys()
     )
     plex = "".join(text for name, text in found.members.items() if name.endswith("Plex Media Server.log"))
-    assert "is up, claimed: True" in plex
+    assert "The server has been claimed" in plex
     assert found.members["journal/rclone-_.log"].strip()
     assert (delta.artifacts / "logs/journal.jsonl").is_file()
 

@@ -110,7 +110,7 @@ def _mounts() -> Iterator[Part]:
 
 def _units(here: Here, left: float) -> Iterator[Part]:
     argv = ["systemctl", "list-units", "--all", "--plain", "--no-pager", "--full", *UNITS]
-    yield Part("host/units.txt", _said(here, argv, left))
+    yield _answer("host/units.txt", here, argv, left)
 
 
 def _disk(here: Here, left: float) -> Iterator[Part]:
@@ -123,7 +123,7 @@ def _disk(here: Here, left: float) -> Iterator[Part]:
 def _processes(here: Here, left: float) -> Iterator[Part]:
     # Without arguments, which others may have put secrets into. State D tells a reader of a dead mount.
     argv = ["ps", "-eo", "pid,ppid,stat,etimes,rss,wchan:32,comm"]
-    yield Part("host/processes.txt", _said(here, argv, left))
+    yield _answer("host/processes.txt", here, argv, left)
 
 
 def _probe(here: Here, point: Path, left: float) -> Iterator[Part]:
@@ -159,9 +159,22 @@ def _told(here: Here, argv: Sequence[str], left: float) -> str:
         return str(error)
 
 
+def _answer(name: str, here: Here, argv: Sequence[str], left: float) -> Part:
+    said = _run(here, argv, left)
+    return Part(name, said.out) if said.ok else Part(name, missing=_refusal(said))
+
+
 def _said(here: Here, argv: Sequence[str], left: float) -> str:
-    said = here.run(argv, max(1.0, min(_PROGRAM_SECONDS, left)))
-    return said.out if said.ok else f"{' '.join(argv)}: {(said.err or said.out).strip()}"
+    said = _run(here, argv, left)
+    return said.out if said.ok else _refusal(said)
+
+
+def _run(here: Here, argv: Sequence[str], left: float) -> Completed:
+    return here.run(argv, max(1.0, min(_PROGRAM_SECONDS, left)))
+
+
+def _refusal(said: Completed) -> str:
+    return f"{' '.join(said.argv)}: {(said.err or said.out).strip()}"
 
 
 def _json(name: str, value: Any) -> Part:
