@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -79,11 +78,15 @@ def make(database: Path, parts: int) -> Path:
         con.execute("PRAGMA cache_size = -500000")
         con.execute("PRAGMA threads = 2")
         con.execute("PRAGMA temp_store = MEMORY")
-        later = con.execute(
-            "SELECT type, name, sql FROM sqlite_master, json_each(?) AS filled WHERE sql IS NOT NULL "
-            "AND type IN ('index', 'trigger') AND tbl_name = filled.value",
-            (json.dumps(list(_INSERTS)),),
-        ).fetchall()
+        later = [
+            entry
+            for table in _INSERTS
+            for entry in con.execute(
+                "SELECT type, name, sql FROM sqlite_master "
+                "WHERE sql IS NOT NULL AND type IN ('index', 'trigger') AND tbl_name = ?",
+                (table,),
+            )
+        ]
         con.execute("BEGIN")
         for kind, name, _ in later:
             con.execute(f'DROP {kind} "{name}"')
