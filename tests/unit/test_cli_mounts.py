@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from medialift.cli.app import app
 from medialift.foundation.waiting import wait_until
 from medialift.mounts import mountinfo, published
 from medialift.mounts.watch import runner_of
@@ -148,35 +150,10 @@ def test_the_monitor_runs_until_sigterm_and_others_read_what_it_found(host: Host
     assert runner_of(host.place) == 0
 
 
-def test_the_monitor_hears_sigterm_while_its_probe_is_stuck(host: Host) -> None:
-    host.mount.store.mode = "hang"  # type: ignore[attr-defined]
-    running = host.monitor(deadline=600, sample=1)
-    marker = f"--reader-of={host.mount.place}".encode()
-
-    def stuck() -> bool:
-        for process in Path("/proc").glob("[0-9]*"):
-            try:
-                if marker in (process / "cmdline").read_bytes():
-                    return "request_wait_answer" in (process / "wchan").read_text()
-            except OSError:
-                continue
-        return False
-
-    try:
-        assert wait_until(stuck, at_most=30, every=0.1)
-    finally:
-        running.send_signal(signal.SIGTERM)
-    assert running.wait(20) == 0  # of the 600 s that the probe had
-
-
 def test_a_mount_that_hangs_does_not_hang_who_asks(host: Host) -> None:
     host.mount.freeze()
     told = host.json("probe", str(host.mount.place), "--deadline", "2s", code=1)
     assert told[0]["state"] == "hung"
-
-
-def test_a_monitor_that_nobody_set_up_is_refused_for_good(host: Host) -> None:
-    assert "No monitor of this name" in host("monitor", "media", "--folder", str(host.folder), code=2).stderr
 
 
 def test_a_mount_is_recovered_with_its_reader_stopped_meanwhile(host: Host) -> None:
@@ -206,3 +183,9 @@ def test_a_recovery_that_does_not_help_says_what_it_left_stopped(host: Host) -> 
     assert "There is no such service" in done.stderr
     assert "Stopped and not started again: plex.service" in done.stderr
     assert host.mount.rclone is not None and host.mount.rclone.poll() is None
+
+
+def test_a_monitor_that_nobody_set_up_is_refused_for_good(tmp_path: Path) -> None:
+    asked = CliRunner().invoke(app, ["mounts", "monitor", "media", "--folder", str(tmp_path)])
+    assert asked.exit_code == 2 and "No monitor of this name" in asked.output
+    assert CliRunner().invoke(app, ["mounts", "state", "--folder", str(tmp_path)]).exit_code == 1
