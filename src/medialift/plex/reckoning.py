@@ -17,7 +17,7 @@ from medialift.plex.server import Section
 
 # A second scan takes back what a bad moment took away; what two of them do not take back stays as it is.
 RESCANS = 2
-NO_STORE = "no store is known to look it up in"
+NO_STORE = "no store is known to look it up in: name it with `store`"
 
 
 @dataclass(frozen=True)
