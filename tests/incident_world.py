@@ -118,10 +118,10 @@ class IncidentWorld:
         programs = {str(self.mount.place): MountProcess(self.mount)} if restartable else {}
         return replace(run, guard=replace(run.guard, programs=programs)).run()
 
-    def unguarded(self, job: str = "job") -> dict[str, Any]:
+    def unguarded(self, job: str = "job", **more: Any) -> dict[str, Any]:
         """Run with everything switched off that a test can switch off, and no option can."""
         # A plain folder, whose deletions a person has accepted: nobody asks the mount or the store anything.
-        given = {"mount_type": "", "accept_deletions": True, "analyze": False}
+        given = {"mount_type": "", "accept_deletions": True, "analyze": False, **more}
         run = Run.of(self.context(job, self.plex.options(sections=["Movies"], **given)))
         return replace(run, guard=Nothing()).run()
 

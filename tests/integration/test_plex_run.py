@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from medialift.foundation import jobs
+from medialift.foundation.waiting import wait_until
 from medialift.plex import scan, sonic
 from medialift.plex.server import PlexServer
 from sandbox.plex import schema
@@ -249,7 +250,13 @@ def test_an_expired_claim_is_waited_out_until_the_file_holds_a_fresh_one(plex: P
     plex.up()
     options = plex.options(sections=["Movies"])
     plex.claim_file("claim-expired1234")
-    threading.Timer(2.0, plex.claim_file).start()
+    journal = plex.folder / "job" / "journal.jsonl"
+
+    def fresh_one() -> None:
+        wait_until(lambda: journal.exists() and '"claim"' in journal.read_text(), at_most=60, every=0.05)
+        threading.Timer(2.0, plex.claim_file).start()
+
+    threading.Thread(target=fresh_one, daemon=True).start()
     status = plex.run_with(options)
     assert status.state == "ok", status.error
     (phase,) = [phase for phase in status.phases if phase.name == "claim"]

@@ -79,28 +79,23 @@ class Inside:
         return found
 
     def read(self, file: File) -> Read:
-        """Read the head and a random piece of a file.
+        """Read a random piece of a file: its head is what a scan has read, and what a cache may still have.
 
         Raises:
             Stopped: `stop` was set.
         """
-        pieces = [0]
-        if file.size > 2 * READ_BYTES:
-            pieces.append(self.dice.randrange(1, file.size // READ_BYTES))
+        piece = self.dice.randrange(1, file.size // READ_BYTES) if file.size > 2 * READ_BYTES else 0
         at, begun = self.clock.now(), self.clock.monotonic()
+        command = [f"if={file.path}", "of=/dev/null", f"bs={READ_BYTES}", "count=1", f"skip={piece}"]
         error = ""
-        for piece in pieces:
-            command = [f"if={file.path}", "of=/dev/null", f"bs={READ_BYTES}", "count=1", f"skip={piece}"]
-            try:
-                done = self._ask(["dd", *command])
-            except Stopped:
-                raise
-            except MedialiftError as failed:
-                error = failed.what
-                break
-            if not done.ok:
-                error = _last_line(done.err)
-                break
+        try:
+            done = self._ask(["dd", *command])
+        except Stopped:
+            raise
+        except MedialiftError as failed:
+            error = failed.what
+        else:
+            error = "" if done.ok else _last_line(done.err)
         missing = "No such file or directory" in error
         return Read(file.path, at, self.clock.monotonic() - begun, not error, error, missing)
 
