@@ -1,3 +1,3 @@
-"""What all tests share: the table of faults, which tests of every kind fill."""
+"""What all tests share: the table of faults, which tests of every kind fill, and one object store."""
 
-pytest_plugins = ["tests.faults.table"]
+pytest_plugins = ["tests.faults.table", "tests.store_world"]

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+import pytest
+
 from medialift.cloud.objects import Store
 from medialift.foundation.waiting import wait_until
 from sandbox.faults import Faults
@@ -45,9 +47,28 @@ class StoreWorld:
         return self.store.client.get_object(Bucket=self.bucket, Key=key)["Body"].read()
 
     def empty(self) -> None:
+        """Nothing is in the bucket any more, and nothing is broken."""
         self.faults.clear()
+        client = self.store.client
+        for upload in client.list_multipart_uploads(Bucket=self.bucket).get("Uploads", []):
+            client.abort_multipart_upload(Bucket=self.bucket, Key=upload["Key"], UploadId=upload["UploadId"])
         for key in self.keys():
-            self.store.client.delete_object(Bucket=self.bucket, Key=key)
+            client.delete_object(Bucket=self.bucket, Key=key)
+
+
+@pytest.fixture(scope="session")
+def running_store() -> Iterator[StoreWorld]:
+    """One store for all tests of a process that only read, write and break it: starting it takes seconds."""
+    with store_world() as world:
+        yield world
+
+
+@pytest.fixture
+def store_of_test(running_store: StoreWorld) -> Iterator[StoreWorld]:
+    """That store, empty and whole, before the test and after it."""
+    running_store.empty()
+    yield running_store
+    running_store.empty()
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,19 +14,12 @@ import pytest
 from medialift.foundation import journal
 from sandbox.settings import ROOT
 from tests.preflight_world import PreflightWorld, make
-from tests.store_world import StoreWorld, store_world
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[StoreWorld]:
-    with store_world() as world:
-        yield world
+from tests.store_world import StoreWorld
 
 
 @pytest.fixture
-def world(running: StoreWorld) -> Iterator[PreflightWorld]:
-    yield make(running)
-    running.empty()
+def world(store_of_test: StoreWorld) -> PreflightWorld:
+    return make(store_of_test)
 
 
 def burst(world: PreflightWorld, folder: Path, **changes: Any) -> tuple[int, str]:

@@ -10,25 +10,17 @@ from typer.testing import CliRunner
 
 from medialift.cli.app import app
 from tests.plex_world import TIMES, PlexWorld
-from tests.store_world import store_world
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture(scope="module")
-def store():
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def home(tmp_path, store, monkeypatch):
+def home(tmp_path, store_of_test, monkeypatch):
     """A home with a running Plex, a store, and a settings file that knows both."""
     for name in list(os.environ):
         if name.startswith("MEDIALIFT_"):
             monkeypatch.delenv(name)
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    store.empty()
     world = PlexWorld(tmp_path)
     world.library(movies=3, tracks=2)
     world.up()
@@ -43,10 +35,10 @@ sqlite = ["{sys.executable}", "-m", "sandbox.plex.shell"]
 workspace = "{tmp_path}/work"
 account_url = "{world.plex_tv.url}"
 [store]
-endpoint = "{store.store.endpoint}"
-bucket = "{store.bucket}"
-access_key = "{store.store.access_key}"
-secret_key = "{store.store.secret_key}"
+endpoint = "{store_of_test.store.endpoint}"
+bucket = "{store_of_test.bucket}"
+access_key = "{store_of_test.store.access_key}"
+secret_key = "{store_of_test.store.secret_key}"
 [jobs]
 folder = "{tmp_path}/jobs"
 [runtime]

@@ -12,24 +12,15 @@ from medialift.foundation import archive
 from medialift.plex import manifest
 from medialift.plex.export import export
 from medialift.plex.places import FolderPlace, StorePlace
-from tests.store_world import store_world
 from tests.unit.plex.export_world import SteppingClock, make_data, means, request
 
 NAME = "reference/home-20261118T110640Z.tar.zst"
 KEY = f"plex/{NAME}"
 
 
-@pytest.fixture(scope="module")
-def running():
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def world(running):
-    running.empty()
-    yield running
-    running.empty()
+def world(store_of_test):
+    return store_of_test
 
 
 @pytest.fixture

@@ -10,24 +10,15 @@ import pytest
 
 from medialift.cloud import objects
 from medialift.errors import Permanent, Transient
-from tests.store_world import store_world
 
 MIB = 1 << 20
 # S3 wants 5 MiB in every part but the last.
 PART = 5 * MIB
 
 
-@pytest.fixture(scope="module")
-def running():
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def world(running):
-    running.empty()
-    yield running
-    running.empty()
+def world(store_of_test):
+    return store_of_test
 
 
 def other(world, **changes):

@@ -15,8 +15,7 @@ import requests
 
 from sandbox.plex import media, rows, schema
 from sandbox.plex.builder import LibraryBuilder
-from sandbox.plextv import ACCOUNT_TOKEN
-from tests.integration.plex_standin import ROOT, PlexTv, Standin, until
+from tests.integration.plex_standin import ROOT, Standin, until
 
 
 @pytest.fixture(params=[schema.NEW_VERSION, schema.OLD_VERSION], ids=["new", "old"])
@@ -27,22 +26,10 @@ def both(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Standin]:
 
 
 @pytest.fixture
-def standin(tmp_path: Path) -> Iterator[Standin]:
-    server = Standin(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def music(tmp_path: Path) -> Iterator[tuple[Standin, int]]:
-    plex_tv = PlexTv(tmp_path)
-    server = Standin(tmp_path, plex_tv=plex_tv.url)
-    server.request("POST", "/myplex/claim", params={"token": plex_tv.token(ACCOUNT_TOKEN)})
+def music(claimed: Standin) -> tuple[Standin, int]:
     for number in range(1, 5):
-        server.put_file(f"Music/Artist/Album/{number:02} - Song {number}.mp3")
-    yield server, server.add_section("Music", "artist", "Music")
-    server.close()
-    plex_tv.close()
+        claimed.put_file(f"Music/Artist/Album/{number:02} - Song {number}.mp3")
+    return claimed, claimed.add_section("Music", "artist", "Music")
 
 
 def movies(server: Standin, count: int = 4) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 import time
 import zipfile
-from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 
@@ -17,28 +16,6 @@ from plexapi.server import PlexServer
 from sandbox.plex import schema
 from sandbox.plextv import ACCOUNT_TOKEN
 from tests.integration.plex_standin import PlexTv, Standin, until
-
-
-@pytest.fixture
-def standin(tmp_path: Path) -> Iterator[Standin]:
-    server = Standin(tmp_path)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def plex_tv(tmp_path: Path) -> Iterator[PlexTv]:
-    service = PlexTv(tmp_path)
-    yield service
-    service.close()
-
-
-@pytest.fixture
-def claimed(tmp_path: Path, plex_tv: PlexTv) -> Iterator[Standin]:
-    server = Standin(tmp_path, plex_tv=plex_tv.url)
-    assert server.request("POST", "/myplex/claim", params={"token": plex_tv.token(ACCOUNT_TOKEN)}).ok
-    yield server
-    server.close()
 
 
 def test_identity_answers_long_before_writes_are_taken(tmp_path: Path) -> None:

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.logs_world import Opened
-from tests.store_world import StoreWorld, store_world
+from tests.store_world import StoreWorld
 
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StoreWorld]:
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def store(running: StoreWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StoreWorld]:
+def store(store_of_test: StoreWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StoreWorld:
     """The store that this host's settings name."""
     settings = tmp_path / "medialift.toml"
     settings.write_text(
-        f'[store]\nendpoint = "{running.store.endpoint}"\nregion = "{running.store.region}"\n'
-        f'bucket = "{running.bucket}"\naccess_key = "{running.store.access_key}"\n'
-        f'secret_key = "{running.store.secret_key}"\n'
+        f'[store]\nendpoint = "{store_of_test.store.endpoint}"\nregion = "{store_of_test.store.region}"\n'
+        f'bucket = "{store_of_test.bucket}"\naccess_key = "{store_of_test.store.access_key}"\n'
+        f'secret_key = "{store_of_test.store.secret_key}"\n'
     )
     monkeypatch.setenv("MEDIALIFT_CONFIG", str(settings))
-    yield running
-    running.empty()
+    return store_of_test
 
 
 @pytest.fixture

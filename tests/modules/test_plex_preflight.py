@@ -2,28 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.preflight_world import NAME, SECTIONS, VERSION, PreflightWorld, make, section
-from tests.store_world import StoreWorld, store_world
+from tests.store_world import StoreWorld
 
 Run = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StoreWorld]:
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def world(running: StoreWorld) -> Iterator[PreflightWorld]:
-    yield make(running)
-    running.empty()
+def world(store_of_test: StoreWorld) -> PreflightWorld:
+    return make(store_of_test)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,19 +12,12 @@ from medialift.diagnostics.part import Limits, Part, Source
 from medialift.errors import Permanent, Transient
 from medialift.foundation.process import Completed
 from tests.logs_world import Opened
-from tests.store_world import StoreWorld, store_world
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[StoreWorld]:
-    with store_world() as world:
-        yield world
+from tests.store_world import StoreWorld
 
 
 @pytest.fixture
-def store(running: StoreWorld) -> Iterator[StoreWorld]:
-    yield running
-    running.empty()
+def store(store_of_test: StoreWorld) -> StoreWorld:
+    return store_of_test
 
 
 def journal_of(text: str):

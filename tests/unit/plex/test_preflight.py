@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import pytest
 from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
 from medialift.plex import preflight
 from tests.preflight_world import MEDIA, NAME, SECTIONS, VERSION, PreflightWorld, impatient, make, section
-from tests.store_world import StoreWorld, store_world
+from tests.store_world import StoreWorld
 
 SCRATCH = {
     "mode": "scratch",
@@ -23,16 +22,9 @@ SCRATCH = {
 }
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[StoreWorld]:
-    with store_world() as world:
-        yield world
-
-
 @pytest.fixture
-def world(running: StoreWorld) -> Iterator[PreflightWorld]:
-    yield make(running)
-    running.empty()
+def world(store_of_test: StoreWorld) -> PreflightWorld:
+    return make(store_of_test)
 
 
 def plan(world: PreflightWorld, **changes: Any) -> dict[str, Any]:
