@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypedDict, TypeVar, Unpack
 
 import stamina
 from stamina.instrumentation import RetryDetails, set_on_retry_hooks
@@ -36,52 +36,59 @@ def _log_retry(details: RetryDetails) -> None:
 set_on_retry_hooks([_log_retry])
 
 
-def attempts(
-    *,
-    limit: int = 6,
-    at_most: float = 120.0,
-    first: float = 0.5,
-    longest: float = 30.0,
-    jitter: float = 0.5,
-) -> Iterable[AbstractContextManager[object, bool | None]]:
-    """Loop over attempts until one ends without `Transient`.
+class Patience(TypedDict, total=False):
+    """How long to go on trying; what is not given is as `_DEFAULTS` says.
 
-    Args:
+    Attributes:
         limit: how many attempts in all.
         at_most: seconds after which no further attempt is begun.
         first: seconds before the second attempt; doubled each time.
         longest: the cap on one wait, in seconds.
         jitter: up to so many seconds are added at random, so that many clients do not march in step.
+    """
+
+    limit: int
+    at_most: float
+    first: float
+    longest: float
+    jitter: float
+
+
+class _Stamina(TypedDict):
+    on: type[Transient]
+    attempts: int
+    timeout: float
+    wait_initial: float
+    wait_max: float
+    wait_jitter: float
+
+
+_DEFAULTS = Patience(limit=6, at_most=120.0, first=0.5, longest=30.0, jitter=0.5)
+
+
+def attempts(**patience: Unpack[Patience]) -> Iterable[AbstractContextManager[object, bool | None]]:
+    """Loop over attempts until one ends without `Transient`.
 
     Use:
         for attempt in attempts(limit=5):
             with attempt:
                 reply = ask()
     """
-    return stamina.retry_context(
-        on=Transient,
-        attempts=limit,
-        timeout=at_most,
-        wait_initial=first,
-        wait_max=longest,
-        wait_jitter=jitter,
-    )
+    return stamina.retry_context(**_of(patience))
 
 
-def retried(
-    *,
-    limit: int = 6,
-    at_most: float = 120.0,
-    first: float = 0.5,
-    longest: float = 30.0,
-    jitter: float = 0.5,
-) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
+def retried(**patience: Unpack[Patience]) -> Callable[[Callable[_P, _T]], Callable[_P, _T]]:
     """The same as a decorator. The function must be safe to call again."""
-    return stamina.retry(
-        on=Transient,
-        attempts=limit,
-        timeout=at_most,
-        wait_initial=first,
-        wait_max=longest,
-        wait_jitter=jitter,
-    )
+    return stamina.retry(**_of(patience))
+
+
+def _of(patience: Patience) -> _Stamina:
+    wanted: Patience = {**_DEFAULTS, **patience}
+    return {
+        "on": Transient,
+        "attempts": wanted["limit"],
+        "timeout": wanted["at_most"],
+        "wait_initial": wanted["first"],
+        "wait_max": wanted["longest"],
+        "wait_jitter": wanted["jitter"],
+    }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -108,13 +109,8 @@ class PathMap:
         except UnicodeDecodeError as error:
             raise Permanent("The path map is not UTF-8 text", str(path), _HINT) from error
         try:
-            # A duplicate key would silently win over the first: both readers refuse it.
-            content = (
-                json.loads(text, object_pairs_hook=_object)
-                if text.lstrip().startswith(("{", "["))
-                else yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  derived from SafeLoader
-            )
-        except (json.JSONDecodeError, yaml.YAMLError) as error:
+            content = _parsed(text)
+        except yaml.YAMLError as error:
             raise Permanent("The path map is malformed", f"{path}: {_first_line(error)}", _HINT) from error
         except Permanent as error:
             raise Permanent(error.what, f"{path}: {error.subject}", error.hint) from None
@@ -285,6 +281,13 @@ def _pairs(content: Any) -> list[tuple[str, str]]:
                 raise Permanent("An entry of the path map is not {from, to}", repr(entry), _HINT)
         return [(entry["from"], entry["to"]) for entry in content]
     raise Permanent("The path map is empty or no map", type(content).__name__, _HINT)
+
+
+def _parsed(text: str) -> Any:
+    """JSON, or else YAML, which may begin with a bracket too. Both readers refuse a key given twice."""
+    with suppress(json.JSONDecodeError):
+        return json.loads(text, object_pairs_hook=_object)
+    return yaml.load(text, Loader=_UniqueKeys)  # noqa: S506  derived from SafeLoader
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -27,6 +27,11 @@ from medialift.plex.paths import PathMap
             "map.yml",
             "- from: /library/media\n  to: /cloud/media\n- {from: /music, to: /cloud/music}\n",
         ),
+        ("map.yml", "{/library/media: /cloud/media, /music: /cloud/music}\n"),
+        (
+            "map.yml",
+            "[{from: /library/media, to: /cloud/media},  # films\n {from: /music, to: /cloud/music}]\n",
+        ),
     ],
 )
 def test_every_form_of_a_map_file_is_read(tmp_path: Path, name: str, text: str):
@@ -53,6 +58,7 @@ def test_every_form_of_a_map_file_is_read(tmp_path: Path, name: str, text: str):
         ('{"/media//x": "/cloud"}', "empty or dotted part"),
         ('{"/a": "/x", "/a": "/y"}', "mapped twice"),
         ("/a: /x\n/a: /y\n", "mapped twice"),
+        ("{/a: /x, /a: /y}", "mapped twice"),
         ('{"/a": "/x", "/b": "/x"}', "target of two"),
         ('{"/a": "/x", "/b": "/x/y"}', r"/x/y lies inside /x"),
         ('{"/a": "/x", "/a/y": "/x/y"}', "Leave out /a/y"),
