@@ -14,12 +14,15 @@ from typing import Any
 import pytest
 
 from medialift.cloud import objects
+from medialift.errors import Unsafe
 from medialift.foundation import jobs, journal
 from medialift.foundation.waiting import wait_until
 from medialift.plex.data_folder import DataFolder
 from medialift.plex.export import ExportRequest, Means, export
-from medialift.plex.manifest import load
+from medialift.plex.manifest import Sidecar, load
 from medialift.plex.places import FolderPlace
+from medialift.plex.restore.checks import refuse_unfit
+from medialift.plex.restore.claims import Claims
 from medialift.plex.run import Run
 from medialift.plex.scan import count
 from sandbox.settings import ACCESS_KEY, REGION, SECRET_KEY
@@ -126,6 +129,10 @@ def test_ten_films_that_were_removed_need_a_word(plex: LossyWorld) -> None:
     quarantine = status.value["quarantine"]
     assert quarantine["acceptable"] and "10 of 200 items are gone" in quarantine["reasons"][0]
     assert "plex_accept_deletions" in quarantine["reasons"][-1]
+    sidecar = exported(plex, status)
+    with pytest.raises(Unsafe, match="10 of 200 items are gone"):
+        admit(sidecar, accept_deletions=False)
+    admit(sidecar, accept_deletions=True)
 
 
 def test_ten_films_that_were_removed_are_accepted_with_a_word(plex: LossyWorld) -> None:
@@ -212,7 +219,7 @@ def test_what_no_scan_brings_back_is_unmarked_while_plex_is_stopped(plex: LossyW
     assert plex.server().preferences()["autoEmptyTrash"].value == "false"
 
 
-def exported(plex: LossyWorld, status: jobs.Status) -> Any:
+def exported(plex: LossyWorld, status: jobs.Status) -> Sidecar:
     """The archive that the burst's playbook makes of this run, found again where it lies."""
     assert plex.process is not None
     plex.process.terminate()
@@ -235,6 +242,13 @@ def exported(plex: LossyWorld, status: jobs.Status) -> Any:
     return load(place, made.archives[0].removeprefix(f"{place.url}/")).sidecar
 
 
+def admit(sidecar: Sidecar, *, accept_deletions: bool) -> None:
+    """What home says to an archive by its description."""
+    told = sidecar.manifest
+    claims = Claims.of(told)
+    refuse_unfit(sidecar, claims, told.plex_version, claims.schema_version, accept_deletions=accept_deletions)
+
+
 def test_what_no_scan_brings_back_keeps_the_archive_in_quarantine_and_no_word_lets_it_out(
     plex: LossyWorld,
 ) -> None:
@@ -250,6 +264,8 @@ def test_what_no_scan_brings_back_keeps_the_archive_in_quarantine_and_no_word_le
     sidecar = exported(plex, status)
     assert (sidecar.quarantined, sidecar.acceptable, sidecar.reasons) == (True, False, (reason,))
     assert sidecar.manifest.sections[0]["believed_deleted"] == 1
+    with pytest.raises(Unsafe, match="Film 0, Film 1"):
+        admit(sidecar, accept_deletions=True)
 
 
 def test_what_cannot_be_looked_up_is_not_believed(plex: LossyWorld) -> None:
