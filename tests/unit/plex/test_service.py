@@ -5,30 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from threading import Event
 
 import pytest
 
 from medialift.errors import Permanent, Transient
 from medialift.foundation.process import Completed, run
 from medialift.plex.service import PlexService, PlexSqlite
-
-
-class Quick:
-    """A clock on which waiting costs nothing."""
-
-    def __init__(self) -> None:
-        self.time = 0.0
-
-    def now(self) -> float:
-        return self.time
-
-    def monotonic(self) -> float:
-        return self.time
-
-    def sleep(self, seconds: float, stop: Event) -> bool:
-        self.time += seconds
-        return stop.is_set()
+from tests.restore_world import Quick
 
 
 class Systemd:
