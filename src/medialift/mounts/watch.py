@@ -160,7 +160,8 @@ class Watch:
             note="" if verdict.healthy else self.now.note,
         )
         if not same:
-            _log.warning("%s is %s. %s", verdict.mountpoint, verdict.state, verdict.reason)
+            because = f": {verdict.reason}" if verdict.reason else ""
+            _log.warning("%s is %s%s", verdict.mountpoint, verdict.state, because)
         self._publish("probe", **{k: v for k, v in one.to_dict().items() if k not in ("at", "mountpoint")})
         if verdict.healthy:
             self._wait, self._not_before = self._again, float("-inf")

@@ -139,8 +139,8 @@ def test_it_publishes_state_history_and_metrics(world: World, tmp_path: Path) ->
         world.mount.store.mode = "error"  # type: ignore[attr-defined]
         told = world.comes(lambda now: now.failed)
         assert told.state == "degraded" and told.reason
-        assert 'state="degraded"} 1.0' in elsewhere.read_text()
-        assert elsewhere.read_text() == world.place.metrics.read_text()
+    assert 'state="degraded"} 1.0' in elsewhere.read_text()
+    assert elsewhere.read_text() == world.place.metrics.read_text()
     assert runner_of(world.place) == 0
     probes = world.events("probe")
     assert probes[0]["state"] == "healthy" and probes[-1]["state"] == "degraded"
