@@ -65,7 +65,12 @@ def test_keys_of_aws_and_signed_tokens_are_masked_without_a_name():
 
 
 def test_json_with_a_masked_secret_is_still_json():
-    told = {"secret_key": 'a"b\\c', "inner": json.dumps({"password": SECRET, "name": "home"}), "n": 1, "token": {"secret": True}}
+    told = {
+        "secret_key": 'a"b\\c',
+        "inner": json.dumps({"password": SECRET, "name": "home"}),
+        "n": 1,
+        "token": {"secret": True},
+    }
     shown = redact(json.dumps(told))
     assert SECRET not in shown
     assert json.loads(shown)["n"] == 1 and json.loads(shown)["token"] == {"secret": True}
