@@ -36,6 +36,7 @@ MEDIA = "media"
 # Two films that home has not.
 NEW = ("Movies/New 10.mkv", "Movies/New 11.mkv")
 # A store that answers nothing is given up soon: a person would rather wait.
+PATIENCE = 0.5
 TIMES = {"mount": 6, "probe_every": 0.3, "heal": 1, "section": 30, "stall": 8, "unreadable": 3, "ready": 15}
 
 
@@ -43,7 +44,7 @@ def impatient(context: jobs.Context) -> dict[str, Any]:
     """The run, with the patience of a test for a store that does not answer."""
     run = Run.of(context)
     assert run.media is not None
-    store = replace(run.media.store, timeout=2, patience=2.5)
+    store = replace(run.media.store, timeout=2, patience=PATIENCE)
     return replace(run, media=replace(run.media, store=store)).run()
 
 
@@ -53,7 +54,8 @@ class Home:
     def __init__(self, folder: Path, store: StoreWorld) -> None:
         folder.mkdir(parents=True)
         self.folder, self.store = folder, store
-        self.place = StorePlace(store.store, store.bucket, f"plex-{folder.name}")
+        patient = replace(store.store, patience=PATIENCE)
+        self.place = StorePlace(patient, store.bucket, f"plex-{folder.name}")
         self.world = World.make(folder)
         request = ExportRequest(kind="reference", library="home", plex_version=NEW_VERSION)
         means = Means(journal=Journal(folder / "reference.jsonl"), check=integrity)
@@ -226,7 +228,8 @@ def unharmed(instance: Instance, status: jobs.Status) -> None:
     """Whatever came of the run, home is as it was, and the run vouches for nothing that it lost."""
     if status.state == jobs.OK and status.value["outcome"] == "ok":
         rows = {row["name"]: row for row in status.value["sections"]}
-        assert (rows["Movies"]["items_after"], rows["Movies"]["newly_deleted"]) == (8, 0)
+        assert rows["Movies"]["items_after"] >= rows["Movies"]["items_before"] >= 6
+        assert rows["Movies"]["newly_deleted"] == 0
     assert instance.home.untouched()
 
 
