@@ -43,6 +43,9 @@ SECRET = "s3cr3t-Value/9+x"
         f"Set-Cookie: session={SECRET}; Path=/",
         f"ftp://user:one@{SECRET.replace('/', '')}@example.org/path",
         f"plex_burst_account_token: {SECRET}",
+        f"password={{{SECRET}",
+        f"secret_key: [{SECRET}]",
+        f"password=true-{SECRET}",
     ],
 )
 def test_a_secret_is_masked_by_the_shape_of_what_stands_around_it(line):
