@@ -29,6 +29,12 @@ def place(world):
 
 
 @pytest.fixture
+def impatient_place(world):
+    """That place for tests whose fault does not pass: they need not wait until it is given up."""
+    return StorePlace(dataclasses.replace(world.store, patience=0.1), world.bucket, "plex")
+
+
+@pytest.fixture
 def data(tmp_path):
     made = make_data(tmp_path / "plex")
     # Enough that does not shrink for an upload of three parts.
@@ -99,10 +105,10 @@ def test_a_wrong_store_is_noticed_before_plex_is_touched(run, world, changes, bu
     ],
     ids=["a part is refused", "a part is cut off", "the end is refused"],
 )
-def test_an_upload_that_fails_leaves_no_object_and_no_parts(run, world, place, action, match, more):
+def test_an_upload_that_fails_leaves_no_object_and_no_parts(run, world, impatient_place, action, match, more):
     world.faults.add(action, match, **more)
     with pytest.raises((Transient, Permanent)):
-        run(place)
+        run(impatient_place)
     world.faults.clear()
     assert world.keys() == []
     assert world.unfinished_uploads() == []
@@ -135,11 +141,13 @@ def test_an_object_altered_in_the_store_is_caught_and_removed(run, world, data, 
     assert world.keys() == []
 
 
-def test_when_the_store_dies_after_the_upload_what_is_left_is_not_taken_for_an_archive(run, world, place):
+def test_when_the_store_dies_after_the_upload_what_is_left_is_not_taken_for_an_archive(
+    run, world, place, impatient_place
+):
     # The archive is up, and from then on nothing answers: it cannot be proven, described or removed.
     world.faults.add("status503", f"(GET|PUT|DELETE) /medialift/{KEY}(.json)?$")
     with pytest.raises(MedialiftError):
-        run(place)
+        run(impatient_place)
     world.faults.clear()
     assert world.keys() == [KEY]
     with pytest.raises(Permanent, match=r"no usable reference archive.*never verified"):

@@ -25,6 +25,12 @@ def other(world, **changes):
     return dataclasses.replace(world.store, **changes)
 
 
+@pytest.fixture
+def impatient(world):
+    """The store for tests whose fault does not pass: they need not wait until it is given up."""
+    return other(world, patience=0.1)
+
+
 def test_the_secret_never_shows_in_a_repr(world):
     assert world.store.secret_key not in repr(world.store)
     assert world.store.access_key not in repr(world.store)
@@ -58,13 +64,13 @@ def test_an_absent_bucket_is_named(world):
         objects.check(world.store, "Not A Bucket", write=True)
 
 
-def test_a_refusal_is_permanent_and_an_outage_is_not(world):
+def test_a_refusal_is_permanent_and_an_outage_is_not(world, impatient):
     with world.faults.active("status403"), pytest.raises(Permanent, match="refuses access"):
-        objects.check(world.store, world.bucket, write=False)
+        objects.check(impatient, world.bucket, write=False)
     with world.faults.active("status503"), pytest.raises(Transient, match="busy or failing"):
-        objects.check(world.store, world.bucket, write=False)
+        objects.check(impatient, world.bucket, write=False)
     with world.faults.active("refuse"), pytest.raises(Transient, match="cannot be reached"):
-        objects.check(world.store, world.bucket, write=False)
+        objects.check(impatient, world.bucket, write=False)
 
 
 def test_a_short_outage_is_not_even_noticed(world):
@@ -120,10 +126,10 @@ def test_an_interrupted_upload_leaves_nothing(world):
     assert world.unfinished_uploads() == []
 
 
-def test_a_store_that_fails_during_an_upload_leaves_nothing_visible(world):
+def test_a_store_that_fails_during_an_upload_leaves_nothing_visible(world, impatient):
     with (
         pytest.raises(Transient),
-        objects.Upload(world.store, world.bucket, "big", part_size=PART) as upload,
+        objects.Upload(impatient, world.bucket, "big", part_size=PART) as upload,
     ):
         world.faults.add("status503", "PUT")
         upload.write(b"x" * 2 * PART)
@@ -182,12 +188,12 @@ def test_a_read_that_hangs_is_broken_off_and_goes_on(world):
         assert reader.read() == content
 
 
-def test_a_store_that_stays_away_ends_the_read_with_an_error(world):
+def test_a_store_that_stays_away_ends_the_read_with_an_error(world, impatient):
     objects.put_bytes(world.store, world.bucket, "big", os.urandom(6 * MIB))
     world.faults.add("status503", "GET")
     world.faults.add("truncate", "GET", after_bytes=2 * MIB, times=1)
     with (
-        objects.open_reader(world.store, world.bucket, "big") as reader,
+        objects.open_reader(impatient, world.bucket, "big") as reader,
         pytest.raises(Transient, match="busy or failing"),
     ):
         reader.read()
