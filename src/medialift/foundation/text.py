@@ -27,7 +27,7 @@ _VALUED = re.compile(
     rf"(?P<name>{_NAMES})\\*[\"']?[ \t]*(?P<sign>[:=]>?|%3d)[ \t]*"
     r"(?:\"(?P<double>(?:[^\"\\]|\\.)*)|'(?P<single>(?:[^'\\]|\\.)*)"
     r"|\\+[\"'](?P<inner>[^\"'\\]*)"
-    # Neither a word of JSON nor what opens an object or a list there: names inside are looked at by themselves.
+    # Neither a word of JSON nor what opens an object or a list: names inside are looked at by themselves.
     r"|(?P<bare>(?!(?:true|false|null|none)(?:[\s,;)}\]]|$))(?![{\[][ \t]*(?:\\*[\"']|[{}\[\]]|$))"
     r"[^\s\"'&,;)}\]\\]+))"
 )
