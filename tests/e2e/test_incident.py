@@ -18,6 +18,9 @@ from medialift.errors import Unsafe
 from tests.incident_world import FILMS, READABLE, IncidentWorld, fill
 from tests.store_world import StoreWorld, store_world
 
+# One store for all of them.
+pytestmark = pytest.mark.xdist_group("incident")
+
 CACHE_MODES = ["off", "full"]
 
 

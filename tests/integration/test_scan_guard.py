@@ -15,6 +15,9 @@ from tests.incident_world import IncidentWorld, fill
 from tests.plex_world import PlexWorld
 from tests.store_world import StoreWorld, store_world
 
+# One store for all of them.
+pytestmark = pytest.mark.xdist_group("scan guard")
+
 FILMS = 40
 TIMES = {"probe_every": 0.4, "heal": 30, "mount": 1.5, "cease": 3}
 
