@@ -1,4 +1,7 @@
-"""Reading an archive forward once: checked as it goes, and called good only at its proven end."""
+"""Reading an archive forward once: checked as it goes, and called good only at its proven end.
+
+Of a large archive other processes hash the members and create the files.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from itertools import zip_longest
 from pathlib import Path
 from typing import IO, Any, BinaryIO, Protocol
@@ -13,6 +17,7 @@ from typing import IO, Any, BinaryIO, Protocol
 from medialift.errors import Unsafe
 from medialift.foundation.archive import legacy
 from medialift.foundation.archive.ahead import Ahead
+from medialift.foundation.archive.crew import FULL_WEIGHT, SLOT, UNPACK, WORTHWHILE, Crew, hands, weight
 from medialift.foundation.archive.header import BLOCK, END, PAX, REGULAR, decode, decode_pax, padding
 from medialift.foundation.archive.member import (
     CHECKSUMS_NAME,
@@ -33,7 +38,6 @@ from medialift.foundation.archive.stream import (
 )
 from medialift.foundation.archive.unpacking import Unpacking
 
-_BUFFER = 4 << 20
 _LONGEST_PAX = 1 << 20
 _LARGEST_MANIFEST = 16 << 20
 _HINT = "Use another archive, or export again"
@@ -54,6 +58,11 @@ class Sink(Protocol):
 
 
 class _Nowhere:
+    folder = ""
+
+    def wants(self, name: str) -> bool:  # noqa: ARG002
+        return False
+
     def begin(self, entry: Entry) -> Write | None:  # noqa: ARG002
         return None
 
@@ -117,8 +126,14 @@ class Reader:
         self._source = source
         self._zstd = Zstd(source)
         self._unpacked: Unpacked = self._zstd
-        self._buffer = memoryview(bytearray(_BUFFER))
+        self._buffer = memoryview(bytearray(SLOT))
         self._start = self._end = 0
+        self._crew: Crew | None = None
+        self._slot = -1
+        self._pending: list[tuple[int, bool, str, int, int, int]] = []
+        self._weight = 0
+        self._folder = ""
+        self._computed: IO[bytes]
         self._manifest_line, self.manifest = self._read_manifest()
 
     def drain(self, sink: Sink) -> Verified:
@@ -128,13 +143,21 @@ class Reader:
 
     def _drain(self, sink: Sink) -> Verified:
         members = content_bytes = 0
-        with tempfile.SpooledTemporaryFile(max_size=1 << 20) as computed:
+        with tempfile.SpooledTemporaryFile(max_size=1 << 20) as computed, ExitStack() as crews:
             computed.write(self._manifest_line)
+            self._computed = computed
             for entry in self._entries():
                 if entry.name == CHECKSUMS_NAME:
+                    self._settle()
                     self._compare(entry, computed)
                     break
-                computed.write(self._pass_on(entry, sink.begin(entry), sink))
+                if members == WORTHWHILE and hands() and isinstance(sink, _Nowhere | Unpacking):
+                    self._enlist(crews.enter_context(Crew(UNPACK)))
+                if self._crew and isinstance(sink, _Nowhere | Unpacking) and entry.size <= SLOT - BLOCK:
+                    self._hand_over(entry, sink)
+                else:
+                    self._settle()
+                    computed.write(self._pass_on(entry, sink.begin(entry), sink))
                 members += 1
                 content_bytes += entry.size
             else:
@@ -150,6 +173,43 @@ class Reader:
             bytes=self._source.bytes,
             sha256=self._source.sha256(),
         )
+
+    def _enlist(self, crew: Crew) -> None:
+        """From here on read into slots, so that a crew can work on what lies in them."""
+        self._crew, self._slot = crew, crew.slot()
+        self._move_to(crew.memory(self._slot))
+
+    def _hand_over(self, entry: Entry, sink: _Nowhere | Unpacking) -> None:
+        whole = entry.size + padding(entry.size)
+        self._need(whole)
+        wanted = sink.wants(entry.name)
+        self._pending.append((self._start, wanted, entry.name, entry.size, entry.mode, entry.mtime))
+        self._start += whole
+        self._folder = sink.folder
+        self._weight += weight(entry.name)
+        if self._crew is not None and self._weight >= FULL_WEIGHT:
+            self._give(self._crew)
+
+    def _give(self, crew: Crew) -> None:
+        """Have the members in this slot hashed and put in their places, and go on in another slot."""
+        if crew.full():
+            self._accept(crew)
+        crew.give(self._slot, (self._folder, self._pending))
+        self._slot, self._pending, self._weight = crew.slot(), [], 0
+        self._move_to(crew.memory(self._slot))
+
+    def _accept(self, crew: Crew) -> None:
+        slot, lines = crew.take()
+        self._computed.write(lines)
+        crew.give_back(slot)
+
+    def _settle(self) -> None:
+        """See that every member so far is hashed and in its place."""
+        if self._crew is not None:
+            if self._pending:
+                self._give(self._crew)
+            while self._crew.busy():
+                self._accept(self._crew)
 
     def _read_manifest(self) -> tuple[bytes, Mapping[str, Any]]:
         entry = next(self._entries(), None)
@@ -201,7 +261,7 @@ class Reader:
         """The next `size` bytes in pieces, each valid until the next is asked for; then the padding is
         skipped."""
         left = size
-        while left > _BUFFER - BLOCK:
+        while left > SLOT - BLOCK:
             self._need(BLOCK)
             piece = self._buffer[self._start : min(self._end, self._start + left)]
             self._start += len(piece)
@@ -223,14 +283,22 @@ class Reader:
         """Have `size` bytes (at most the buffer's) in one piece at `_start`."""
         if self._end - self._start >= size:
             return
-        rest = self._end - self._start
-        self._buffer[:rest] = bytes(self._buffer[self._start : self._end])
-        self._start, self._end = 0, rest
-        while self._end < size:
+        if self._start + size > len(self._buffer):
+            if self._crew is not None and self._pending:
+                self._give(self._crew)
+            else:
+                self._move_to(self._buffer)
+        while self._end - self._start < size:
             count = self._unpacked.readinto(self._buffer[self._end :])
             if not count:
                 raise cut_short()
             self._end += count
+
+    def _move_to(self, buffer: memoryview) -> None:
+        """Go on in `buffer`, which may be the one there is, with what was read and not used yet."""
+        rest = self._end - self._start
+        buffer[:rest] = bytes(self._buffer[self._start : self._end])
+        self._buffer, self._start, self._end = buffer, 0, rest
 
     def _compare(self, entry: Entry, computed: IO[bytes]) -> None:
         """The archive's own list against what was read; the first difference is named."""

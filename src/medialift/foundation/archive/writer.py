@@ -1,19 +1,23 @@
-"""Writing an archive: members are read, hashed and handed to zstd's own threads in large batches."""
+"""Writing an archive: members are read, hashed and handed to zstd's own threads in large batches.
+
+Of a large archive other processes read and hash the files.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import os
-import stat
 import tempfile
+from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any, BinaryIO
 
 import zstandard
 
-from medialift.errors import Permanent, Transient
+from medialift.foundation.archive.crew import FULL_WEIGHT, PACK, SLOT, WORTHWHILE, Crew, hands, weight
 from medialift.foundation.archive.header import END, encode, padding
 from medialift.foundation.archive.member import (
     CHECKSUMS_NAME,
@@ -23,12 +27,15 @@ from medialift.foundation.archive.member import (
     checked_name,
     checksum_line,
 )
+from medialift.foundation.archive.packing import changed, head, open_file, pack
 
 # Small files are gathered up to this size before zstd sees them: a call per file would cost more than
 # the file. It also bounds the memory, whatever the archive holds.
 _BATCH = 4 << 20
 _SPOOL_IN_MEMORY = 1 << 20
 _PIECE = 1 << 18
+# Members that a worker is given at a time, when they are small.
+_MOST_QUEUED = 256
 
 # zstd's own choice is 8 MiB at level 3: three times the memory for the same size and no more speed.
 _JOB = 2 << 20
@@ -55,19 +62,20 @@ def write(
         Permanent: a source is not a regular file or may not be read.
         OSError: as `out.write` raises it.
     """
-    writer = _Writer(out, level, threads)
-    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as checksums:
+    with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as checksums, ExitStack() as crews:
+        writer = _Writer(out, level, threads, checksums, crews)
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
-        checksums.write(writer.add(Member(MANIFEST_NAME, content)))
+        writer.add(Member(MANIFEST_NAME, content))
         for member in members:
-            checksums.write(writer.add(member))
+            writer.add(member)
+        writer.settle()
         size = checksums.tell()
         checksums.seek(0)
         writer.header(CHECKSUMS_NAME, size, 0o644, 0)
         while chunk := checksums.read(_PIECE):
             writer.content(memoryview(chunk))
         writer.pad(size)
-    return writer.finish()
+        return writer.finish()
 
 
 class _Hashing:
@@ -86,7 +94,9 @@ class _Hashing:
 
 
 class _Writer:
-    def __init__(self, out: BinaryIO, level: int, threads: int) -> None:
+    def __init__(
+        self, out: BinaryIO, level: int, threads: int, checksums: IO[bytes], crews: ExitStack
+    ) -> None:
         self._out = _Hashing(out)
         parameters = zstandard.ZstdCompressionParameters.from_level(
             level, threads=threads, job_size=_JOB if threads else 0, write_checksum=True
@@ -97,23 +107,38 @@ class _Writer:
         self._fill = 0
         self._members = 0
         self._content_bytes = 0
+        self._checksums = checksums
+        self._crews = crews
+        self._crew: Crew | None = None
+        self._hands = hands()
+        self._queue: list[Member] = []
+        self._given: deque[list[Member]] = deque()
+        self._weight = 0
+        self._length = _MOST_QUEUED
 
-    def add(self, member: Member) -> bytes:
-        """Write one member; returns its line for the checksums."""
-        name = checked_name(member.name)
-        source = member.source
-        if isinstance(source, bytes):
-            size = len(source)
-            digest = hashlib.sha256(source)
-            self.header(name, size, 0o644 if member.mode is None else member.mode, member.mtime or 0)
-            self.content(memoryview(source))
-            self.pad(size)
+    def add(self, member: Member) -> None:
+        """Write one member, or have it written in its turn by one of the crew."""
+        checked_name(member.name)
+        if isinstance(member.source, bytes) or not self._hands:
+            self.settle()
+            self._add_here(member)
+        elif self._crew is None:
+            self._add_here(member)
+            if self._members >= WORTHWHILE:
+                self._crew = self._crews.enter_context(Crew(PACK))
         else:
-            size, digest = self._add_file(name, source, member)
-        if name != MANIFEST_NAME:
-            self._members += 1
-            self._content_bytes += size
-        return checksum_line(digest.hexdigest(), size, name)
+            self._queue.append(member)
+            self._weight += weight(member.name) + weight(os.fspath(member.source))
+            if len(self._queue) >= self._length or self._weight >= FULL_WEIGHT:
+                self._give(self._crew)
+
+    def settle(self) -> None:
+        """See that everything that was added is written."""
+        if self._crew is not None:
+            if self._queue:
+                self._give(self._crew)
+            while self._crew.busy():
+                self._accept(self._crew, *self._crew.take())
 
     def header(self, name: str, size: int, mode: int, mtime: int) -> None:
         self.content(memoryview(encode(name, size, mode, mtime)))
@@ -146,37 +171,60 @@ class _Writer:
         self._zstd.write(self._batch[: self._fill])
         self._fill = 0
 
-    def _add_file(self, name: str, path: str | Path, member: Member) -> tuple[int, hashlib._Hash]:
-        handle = _open(path)
+    def _give(self, crew: Crew) -> None:
+        members, self._queue, self._weight = self._queue, [], 0
+        done = crew.take() if crew.full() else None
+        crew.give(crew.slot(), [(one.name, os.fspath(_path(one)), one.mode, one.mtime) for one in members])
+        self._given.append(members)
+        if done:  # not before the worker has something to do again
+            self._accept(crew, *done)
+
+    def _accept(self, crew: Crew, slot: int, answer: tuple[int, int, int, bytes]) -> None:
+        """What a worker packed goes to zstd; what did not fit into its slot is written here."""
+        members = self._given.popleft()
+        count, filled, content, lines = answer
+        if self._fill:
+            self._flush()
+        self._zstd.write(crew.memory(slot)[:filled])
+        crew.give_back(slot)
+        self._checksums.write(lines)
+        self._members += count
+        self._content_bytes += content
+        for member in members[count:]:
+            self._add_here(member)
+        # As many at a time as nearly always fit: artwork has other sizes than XML.
+        fits = count if count < len(members) else count * SLOT // max(filled, 1)
+        self._length = max(1, min(_MOST_QUEUED, fits * 3 // 4))
+
+    def _add_here(self, member: Member) -> None:
+        source = member.source
+        if isinstance(source, bytes):
+            size = len(source)
+            sha256 = hashlib.sha256(source).hexdigest()
+            self.header(member.name, size, 0o644 if member.mode is None else member.mode, member.mtime or 0)
+            self.content(memoryview(source))
+            self.pad(size)
+        else:
+            size, sha256 = self._add_file(source, member)
+        if member.name != MANIFEST_NAME:
+            self._members += 1
+            self._content_bytes += size
+        self._checksums.write(checksum_line(sha256, size, member.name))
+
+    def _add_file(self, path: str | Path, member: Member) -> tuple[int, str]:
+        # The common case, one small file: read straight into the batch, no copy in between.
+        packed = pack(member, self._batch[self._fill :])
+        if packed is None and self._fill:
+            self._flush()
+            packed = pack(member, self._batch)
+        if packed is not None:
+            self._fill += packed.filled
+            return packed.size, packed.sha256
+        handle = open_file(path)
         try:
-            facts = os.fstat(handle)
-            if not stat.S_ISREG(facts.st_mode):
-                raise Permanent("This is not a regular file and cannot be archived", str(path), "Remove it")
-            size = facts.st_size
-            header = encode(
-                name,
-                size,
-                stat.S_IMODE(facts.st_mode) if member.mode is None else member.mode,
-                int(facts.st_mtime) if member.mtime is None else member.mtime,
-            )
-            whole = len(header) + size + padding(size)
-            if whole > _BATCH:
-                self.content(memoryview(header))
-                return size, self._stream(handle, size, path)
-            if whole > _BATCH - self._fill:
-                self._flush()
-            # The common case, one small file: read straight into the batch, no copy in between.
-            start = self._fill + len(header)
-            end = start + size
-            batch = self._batch
-            batch[self._fill : start] = header
-            content = batch[start:end]
-            read = os.readv(handle, [content]) if size else 0
-            if read != size or os.read(handle, 1):
-                raise _changed(path)
-            batch[end : self._fill + whole] = bytes(padding(size))
-            self._fill += whole
-            return size, hashlib.sha256(content)
+            header, size = head(handle, member)
+            self.content(memoryview(header))
+            return size, self._stream(handle, size, path).hexdigest()
         finally:
             os.close(handle)
 
@@ -189,31 +237,18 @@ class _Writer:
             window = self._batch[self._fill : self._fill + min(left, _BATCH - self._fill)]
             read = os.readv(handle, [window])
             if not read:
-                raise _changed(path)
+                raise changed(path)
             digest.update(window[:read])
             self._fill += read
             left -= read
         if os.read(handle, 1):
-            raise _changed(path)
+            raise changed(path)
         if self._fill == _BATCH:
             self._flush()
         self.pad(size)
         return digest
 
 
-def _open(path: str | Path) -> int:
-    try:
-        # O_NONBLOCK: a pipe, which is refused afterwards, must not hold us up. Files know no such thing.
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    except FileNotFoundError as error:
-        raise _changed(path) from error
-    except OSError as error:
-        raise Permanent(
-            f"A file cannot be read ({error.strerror})", str(path), "Run as its owner or root"
-        ) from error
-
-
-def _changed(path: str | Path) -> Transient:
-    return Transient(
-        "A file changed while it was being archived", str(path), "Wait until Plex is idle, or stop it first"
-    )
+def _path(member: Member) -> str | Path:
+    assert not isinstance(member.source, bytes)  # noqa: S101  contents in memory are never queued
+    return member.source
