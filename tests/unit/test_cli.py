@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from medialift.cli.app import app
@@ -287,8 +288,18 @@ def test_the_doctor_makes_every_check_and_says_what_to_do(host):
 
 def test_the_version_and_the_help_need_no_settings():
     assert CliRunner().invoke(app, ["--version"]).stdout.startswith("medialift 0.")
-    for group in ("plex", "mounts", "config", "job", "cloud", "store", "notify"):
-        assert CliRunner().invoke(app, [group, "--help"]).exit_code == 0
+    for words, command in commands(get_command(app)):
+        told = CliRunner().invoke(app, [*words, "--help"], terminal_width=1000, env={"COLUMNS": "1000"})
+        assert told.exit_code == 0, f"{words}: {told.exception!r}"
+        for option in command.params:
+            # A bracket would be taken for markup: it breaks the help, or vanishes from it.
+            assert (getattr(option, "help", None) or "") in told.stdout, (words, option.name)
+
+
+def commands(command, words=()):
+    yield words, command
+    for name, below in getattr(command, "commands", {}).items():
+        yield from commands(below, (*words, name))
 
 
 def test_an_unknown_command_is_bad_input():

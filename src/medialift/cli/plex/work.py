@@ -30,7 +30,7 @@ Arguments = Annotated[
 Photo = Annotated[bool, typer.Option(help="Photo sections too.")]
 Store = Annotated[
     list[str] | None,
-    typer.Option(help="BUCKET[/PREFIX] that the mount shows, or CONTAINER_PATH=BUCKET[/PREFIX]; repeatable."),
+    typer.Option(help="BUCKET or BUCKET/PREFIX that the mount shows, or CONTAINER_PATH=BUCKET; repeatable."),
 ]
 AcceptDeletions = Annotated[
     bool, typer.Option(help="Deletions that the store confirms are meant, however many they are.")
