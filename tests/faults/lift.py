@@ -27,7 +27,7 @@ from medialift.plex.run import Run
 from sandbox.plex.schema import NEW_VERSION
 from sandbox.settings import ACCESS_KEY, REGION, SECRET_KEY
 from tests.faults.at_home import attempt, grown, take, whole
-from tests.mount_world import S3Mount
+from tests.mount_world import RCLONE, S3Mount
 from tests.plex_world import PlexWorld
 from tests.restore_world import World, integrity, tree
 from tests.store_world import StoreWorld
@@ -35,6 +35,11 @@ from tests.store_world import StoreWorld
 MEDIA = "media"
 # Two films that home has not.
 NEW = ("Movies/New 10.mkv", "Movies/New 11.mkv")
+FILES = (
+    *(f"Movies/Film {number}.mkv" for number in range(6)),
+    *NEW,
+    *(f"Music/{number}.mp3" for number in range(3)),
+)
 # A store that answers nothing is given up soon: a person would rather wait.
 PATIENCE = 0.5
 TIMES = {"mount": 6, "probe_every": 0.3, "heal": 1, "section": 30, "stall": 8, "unreadable": 3, "ready": 15}
@@ -91,8 +96,7 @@ class Home:
 
 def fill_store(store: StoreWorld) -> None:
     """The media: home's, and two films more."""
-    films = [f"Movies/Film {number}.mkv" for number in range(6)]
-    for name in (*films, *NEW, *(f"Music/{number}.mp3" for number in range(3))):
+    for name in FILES:
         store.store.client.put_object(Bucket=store.bucket, Key=f"{MEDIA}/{name}", Body=os.urandom(200_000))
 
 
@@ -131,11 +135,13 @@ class Instance:
         )
 
     def arguments(self, **times: Any) -> dict[str, Any]:
+        remote = {"rclone": str(RCLONE), "config": str(self.mount.config), "remote": self.mount.name}
         return self.plex.options(
             sections=["Movies"],
             sonic=False,
             analyze=False,
             mount_type="fuse.rclone",
+            remotes={str(self.mount.place): remote},
             store={"bucket": self.store.bucket, "prefix": MEDIA},
             config=str(self.settings),
             times={**TIMES, **times},

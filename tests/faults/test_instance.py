@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from threading import Event
@@ -18,7 +18,7 @@ from medialift.foundation import jobs
 from medialift.foundation.waiting import SystemClock, wait_until
 from tests.faults import catalogue
 from tests.faults.at_home import Interrupting, fill_up, small_disk
-from tests.faults.lift import Home, Instance, succeeds, unharmed
+from tests.faults.lift import FILES, Home, Instance, succeeds, unharmed
 from tests.mount_world import S3Mount
 
 
@@ -49,12 +49,18 @@ def empty(instance: Instance) -> Callable[[], None]:
 
 def replaced(instance: Instance) -> Callable[[], None]:
     """Something else is mounted in its place: another part of the bucket, with other files."""
-    store = instance.store
-    for number in range(6):
-        key = f"other/Movies/Another film {number}.mkv"
-        store.store.client.put_object(Bucket=store.bucket, Key=key, Body=b"something else" * 9000)
+    return _something_else(instance, "other", [f"Movies/Another film {number}.mkv" for number in range(6)])
+
+
+def mistaken(instance: Instance) -> Callable[[], None]:
+    """What is mounted in its place has files of the same names: only their bytes tell."""
+    return _something_else(instance, "alike", FILES)
+
+
+def _something_else(instance: Instance, prefix: str, names: Sequence[str]) -> Callable[[], None]:
     instance.mount.down()
-    other = S3Mount(instance.folder / "other", store, prefix="other", place=instance.plex.media)
+    other = S3Mount(instance.folder / "other", instance.store, prefix=prefix, place=instance.plex.media)
+    other.fill(*names, size=200_000)
     other.up()
 
     def again() -> None:
@@ -67,8 +73,11 @@ def replaced(instance: Instance) -> Callable[[], None]:
 @pytest.mark.parametrize(
     "breaks",
     [
-        pytest.param(one, marks=pytest.mark.fault(catalogue.mount_fault(one.__name__)), id=one.__name__)
-        for one in (hung, stale, empty, replaced)
+        pytest.param(one, marks=pytest.mark.fault(catalogue.mount_fault(state)), id=one.__name__)
+        for one, state in (
+            *((one, one.__name__) for one in (hung, stale, empty, replaced)),
+            (mistaken, "replaced"),
+        )
     ],
 )
 def test_a_mount_that_fails_under_a_scan(
