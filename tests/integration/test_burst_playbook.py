@@ -107,3 +107,31 @@ def test_what_the_preflight_refuses_is_the_burst_s_error_and_the_next_burst_has_
     assert 'plex_burst_mount_profile) is "fast"; there are lite,' in said
     assert phases(tmp_path) == [("preflight", "failed"), ("destroy", "ok")]
     assert len(list((tmp_path / "artifacts").glob("journal-*.jsonl"))) == 1
+
+
+def test_a_check_of_a_machine_that_has_the_runtime_waits_for_no_run(tmp_path: Path) -> None:
+    told = {
+        "plex_burst_plan": {"run": "of-nobody"},
+        "plex_burst_media_bucket": "media",
+        "plex_burst_artifacts": str(tmp_path / "artifacts"),
+        "plex_burst_attach_retries": 2,
+    }
+    scan = {"name": "Scan", "ansible.builtin.include_role": {"name": "plex_burst", "tasks_from": "scan"}}
+    facts = {"name": "Plan", "ansible.builtin.set_fact": told}
+    play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "tasks": [facts, scan]}
+    (tmp_path / "play.json").write_text(json.dumps([play]))
+    local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    played = subprocess.run(
+        [
+            str(Path(sys.executable).parent / "ansible-playbook"),
+            *("-i", "localhost,", "--check", "--extra-vars", json.dumps(local), str(tmp_path / "play.json")),
+        ],
+        cwd=ROOT,
+        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert "RETRYING" not in played.stdout
