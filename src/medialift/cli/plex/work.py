@@ -22,7 +22,7 @@ from medialift.plex.work import Job
 Sections = Annotated[list[str] | None, typer.Option("--section", help="Name of a section; repeatable.")]
 Roots = Annotated[
     list[str] | None,
-    typer.Option("--root", help="CONTAINER_PATH=HOST_PATH of a mount; repeatable."),
+    typer.Option("--root", help="A mount, as Plex and as the host see it: PLEX_PATH=HOST_PATH; repeatable."),
 ]
 Arguments = Annotated[
     Path | None, typer.Option(help="JSON or YAML file with arguments of the run, such as its time limits.")
@@ -30,7 +30,7 @@ Arguments = Annotated[
 Photo = Annotated[bool, typer.Option(help="Photo sections too.")]
 Store = Annotated[
     list[str] | None,
-    typer.Option(help="BUCKET or BUCKET/PREFIX that the mount shows, or CONTAINER_PATH=BUCKET; repeatable."),
+    typer.Option(help="BUCKET or BUCKET/PREFIX that the mount shows, or PLEX_PATH=BUCKET; repeatable."),
 ]
 AcceptDeletions = Annotated[
     bool, typer.Option(help="Deletions that the store confirms are meant, however many they are.")
@@ -171,5 +171,5 @@ def _read(file: Path) -> dict[str, Any]:
 def _pair(item: str) -> tuple[str, str]:
     inside, equals, outside = item.partition("=")
     if not equals or not inside.startswith("/") or not outside.startswith("/"):
-        raise BadInput("This is not CONTAINER_PATH=HOST_PATH", item, "Such as /cloud/media=/mnt/cloud/media")
+        raise BadInput("This is not PLEX_PATH=HOST_PATH", item, "Such as /cloud/media=/mnt/cloud/media")
     return inside, outside

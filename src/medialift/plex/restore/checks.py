@@ -28,7 +28,8 @@ def refuse_unfit(
         raise Unsafe(
             "The archive is quarantined",
             "; ".join(sidecar.reasons) or "no reason is given",
-            "If those media were removed on purpose, import it with accept_deletions"
+            "If those media were removed on purpose, import it with plex_accept_deletions=true "
+            "(medialift plex import: --accept-deletions)"
             if sidecar.acceptable
             else "Run the burst again; a quarantined archive is for looking at only",
         )
@@ -74,7 +75,8 @@ def refuse_diverged(reference: WatchState | None, now: WatchState, *, accept_los
         raise Unsafe(
             "Views, ratings or settings at home changed since the export and would be lost",
             f"{before.settings} settings and {before.views} views then, {now.settings} and {now.views} now",
-            "Run the burst again with a new export, or accept the loss with accept_loss",
+            "Run the burst again with a new export, or accept the loss with plex_import_accept_loss=true "
+            "(medialift plex import: --accept-loss)",
         )
     return True
 
