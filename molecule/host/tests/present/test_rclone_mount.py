@@ -11,7 +11,7 @@ def test_the_unit_runs_and_starts_with_the_machine(host):
 
 
 def test_real_bytes_can_be_read_by_any_user(host):
-    assert host.check_output("sudo -u nobody sha256sum < %s", MOVIE) == host.check_output(
+    assert host.check_output("sudo -u nobody cat %s | sha256sum", MOVIE) == host.check_output(
         "python3 -c \"print('one' * 100000, end='')\" | sha256sum"
     )
 
