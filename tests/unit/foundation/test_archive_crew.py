@@ -7,6 +7,7 @@ import os
 import random
 import signal
 import tarfile
+import time
 from pathlib import Path
 
 import pytest
@@ -69,13 +70,20 @@ def data(tree) -> bytes:
     return packed(members(tree))
 
 
+def workers() -> list[int]:
+    """Processes of this one that work on archives."""
+    me = os.getpid()
+    children = {
+        pid for task in Path(f"/proc/{me}/task").iterdir() for pid in (task / "children").read_text().split()
+    }
+    return [int(pid) for pid in children if b"archive.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
 @pytest.fixture(autouse=True)
 def nobody_is_left():
     """Whatever happened, no worker outlives its archive."""
     yield
-    me = os.getpid()
-    children = Path(f"/proc/{me}/task/{me}/children").read_text().split()
-    assert [pid for pid in children if b"archive.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()] == []
+    assert workers() == []
 
 
 def alone(monkeypatch):
@@ -153,17 +161,17 @@ def test_a_truncated_archive_is_refused_by_a_crew_and_nothing_stays(data, tmp_pa
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_worker_that_dies_is_an_error_and_no_archive(tree, tmp_path):
+def test_a_worker_that_dies_is_an_error_and_no_archive(tree):
     given = members(tree)
 
     def killing():
-        me = os.getpid()
-        for number, member in enumerate(given):
-            if number == 2300:
-                for pid in Path(f"/proc/{me}/task/{me}/children").read_text().split():
-                    if b"archive.worker" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                        os.kill(int(pid), signal.SIGKILL)
-            yield member
+        yield from given[:3000]
+        ends = time.monotonic() + 60
+        while not (found := workers()) and time.monotonic() < ends:
+            time.sleep(0.01)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        yield from given[3000:]
 
     with pytest.raises(Transient, match="died"):
         packed(killing())

