@@ -31,6 +31,7 @@ _LIMIT = 1024 * 1024
 _HOP_BY_HOP = ("connection", "keep-alive", "proxy-connection", "expect")
 _ANSWERS = {
     "status403": (403, "Forbidden", "AccessDenied", "Access Denied"),
+    "status404": (404, "Not Found", "NoSuchKey", "The specified key does not exist."),
     "status503": (503, "Slow Down", "SlowDown", "Please reduce your request rate."),
 }
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-ACTIONS = ("pass", "reset", "status403", "status503", "truncate", "refuse", "hang", "slow")
+ACTIONS = ("pass", "reset", "status403", "status404", "status503", "truncate", "refuse", "hang", "slow")
 
 
 class BadRule(ValueError):
@@ -22,9 +22,10 @@ class Rule:
     Args:
         match: a regular expression searched in `METHOD /path?query`, still encoded.
         action: `pass` lets the request through, for exceptions from an older rule; `reset` breaks the
-            connection with RST; `status403` and `status503` answer as S3 does (AccessDenied, SlowDown);
-            `truncate` closes in the middle of a body; `refuse` stops listening, whatever `match` says;
-            `hang` accepts and never answers, until all rules are removed; `slow` sends bodies at a rate.
+            connection with RST; `status403`, `status404` and `status503` answer as S3 does (AccessDenied,
+            NoSuchKey, SlowDown); `truncate` closes in the middle of a body; `refuse` stops listening,
+            whatever `match` says; `hang` accepts and never answers, until all rules are removed; `slow` sends
+            bodies at a rate.
         after_bytes: how many bytes of the bodies pass, in either direction, before reset, truncate or hang
             take hold; 0 means before the request reaches the store (truncate: right after the reply's head).
         times: how many requests it is for; None means until it is removed.

@@ -13,10 +13,12 @@ import pytest
 
 from medialift.cloud import objects
 from medialift.foundation.jobs import Stopped
+from medialift.foundation.waiting import SystemClock
 from medialift.plex.controls import Controls
 from medialift.plex.lookup import Answer, Lookup
 from medialift.plex.media_store import MediaPlace, MediaStore
 from medialift.plex.server import Section
+from medialift.plex.witness import Witness
 from sandbox.plex.builder import LibraryBuilder
 from tests.store_world import StoreWorld, store_world
 
@@ -88,6 +90,19 @@ def test_a_look_tells_the_kinds_of_failure_apart(world: StoreWorld, fault: str, 
     assert objects.look(store, BUCKET, "library/Movies/here.mkv").state == "there"
     assert objects.look(store, BUCKET, "library/Movies/lost.mkv").state == "gone"
     assert objects.look(store, BUCKET, "library/\udcff.mkv").state == "refused"
+
+
+def test_a_404_of_what_the_store_lists_is_not_believed(world: StoreWorld) -> None:
+    # Some stores, and proxies before them, answer so for what they refuse.
+    with world.faults.active("status404", "HEAD .*here"):
+        answer = looking(world).ask([HERE])[HERE]
+    assert answer.state == "unknown" and "the store lists it" in answer.why
+
+
+@pytest.mark.parametrize("fault", ["status403", "status503", "reset", "hang"])
+def test_a_404_is_not_believed_when_the_listing_does_not_answer(world: StoreWorld, fault: str) -> None:
+    with world.faults.active(fault, "GET"):
+        assert looking(world).ask([LOST])[LOST].state == "unknown"
 
 
 @pytest.mark.parametrize("fault", ["status403", "status503", "reset", "hang"])
@@ -176,7 +191,8 @@ def test_many_are_looked_up_in_batches_each_between_two_controls(world: StoreWor
     answers = looking(world, batch=100).ask([*gone, *there])
     assert [file for file, answer in answers.items() if answer.state == "there"] == there
     assert {answers[file].state for file in gone} == {"gone"}
-    assert world.faults.counters()["by_method"] == {"HEAD": 600 + 2 * 6}
+    # And the listing is asked for each that has no head.
+    assert world.faults.counters()["by_method"] == {"HEAD": 600 + 2 * 6, "GET": 540}
 
 
 def test_a_dead_store_is_not_asked_for_thousands(world: StoreWorld) -> None:
@@ -226,6 +242,32 @@ def test_where_nothing_lives_any_more_a_listed_object_serves_if_the_mount_shows_
     assert list(controls(world, tmp_path, seen=False).of(PLACE)) == []
     with world.faults.active("status403", "GET"):
         assert list(controls(world, tmp_path).of(PLACE)) == []
+
+
+def test_each_folder_of_a_section_is_proved_by_files_of_its_own(
+    world: StoreWorld, library: LibraryBuilder, tmp_path: Path
+) -> None:
+    shows = Section("2", "Shows", "show", "", "", "", ("/cloud/media/Shows",), False, 0)
+    library.add_section("Shows", "show", "/cloud/media/Shows")
+    library.add_movie(1, HERE, "Here")
+    lost = "/cloud/media/Shows/lost.mkv"
+    stopped = Event()
+
+    def ask(seen: bool) -> Answer:
+        store = replace(world.store, timeout=1.0, patience=0.2)
+        media = MediaStore(store, (PLACE,))
+        witness = Witness(media, tmp_path / "library.db", lambda _file: seen, SystemClock(), stopped)
+        return witness.afterwards([MOVIES, shows], [], read=tuple, pauses=()).ask([lost])[lost]
+
+    # Nothing of the folder lives, and the store lists nothing of it: that of the whole place is all there is.
+    assert ask(True) == Answer("gone")
+    # What is listed is not what the mount shows: this is not its store.
+    put(world, "/cloud/media/Shows/other.mkv")
+    assert ask(False).state == "unknown"
+    assert ask(True) == Answer("gone")
+    # A file of it lives, and the store does not have it, though it has the films.
+    library.add_movie(2, "/cloud/media/Shows/elsewhere.mkv", "Elsewhere")
+    assert ask(True).state == "unknown"
 
 
 def test_a_stop_ends_the_lookups(world: StoreWorld) -> None:

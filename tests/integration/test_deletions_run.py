@@ -145,6 +145,50 @@ def test_ten_films_that_were_removed_are_accepted_with_a_word(plex: LossyWorld) 
     assert status.value["believed_deleted"] == {"1": 10}
 
 
+def test_a_section_of_which_most_was_removed_is_scanned_and_passes_with_a_word(plex: LossyWorld) -> None:
+    plex.fill(12)
+    plex.remove(*range(10))
+    plex.up()
+    status = plex.run(accept_deletions=True)
+    assert (status.value["outcome"], numbers(status)) == ("ok", {"believed": 10, "accepted": True})
+
+
+def test_a_section_of_which_all_was_removed_is_scanned_and_needs_a_word(plex: LossyWorld) -> None:
+    plex.fill(4)
+    beside = plex.media / "Movies" / "notes.txt"  # without anything in it, Plex would find no folder
+    beside.write_bytes(b"media")
+    plex.upload()
+    plex.remove(*range(4))
+    plex.up()
+    status = plex.run()
+    assert (status.value["outcome"], numbers(status)) == ("quarantined", {"believed": 4})
+    quarantine = status.value["quarantine"]
+    assert quarantine["acceptable"] and "no item is left of 4" in " ".join(quarantine["reasons"])
+
+
+def test_a_mount_that_lacks_most_of_what_the_store_has_is_not_scanned(plex: LossyWorld) -> None:
+    plex.fill(12)
+    for number in range(10):
+        Path(plex.movie(number)).unlink()
+    plex.up()
+    status = plex.run(accept_deletions=True)
+    assert status.state == "failed" and "files are not there" in status.error["what"]
+    assert count(plex.database, "1").deleted == 0
+
+
+def test_a_folder_that_this_store_does_not_have_at_all_is_not_taken_for_removed(plex: LossyWorld) -> None:
+    # Two buckets may be shown in one root, and only one of them be told.
+    plex.fill(12)
+    for number in range(12):
+        objects.delete(plex.store.store, BUCKET, plex.key(Path(plex.movie(number))))
+    for number in range(10):
+        Path(plex.movie(number)).unlink()
+    plex.up()
+    status = plex.run(accept_deletions=True)
+    assert status.state == "failed" and "files are not there" in status.error["what"]
+    assert count(plex.database, "1").deleted == 0
+
+
 def test_what_only_the_scan_could_not_read_is_scanned_again_and_undone(plex: LossyWorld) -> None:
     plex.fill(12)
     plex.up()

@@ -12,6 +12,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
@@ -196,9 +197,9 @@ class Look:
     """What the store says of one object, in five words, and in its own.
 
     Attributes:
-        state: "there" (200), "gone" (404; a HEAD has no body, so a bucket that is not there looks the same),
-            "refused" (403 and every other answer that a person must put right), "failing" (5xx, 429), or
-            "silent" (no answer within the time-out, no connection, one that broke off).
+        state: "there" (200), "gone" (404, and the bucket's listing does not have it either), "refused" (403
+            and every other answer that a person must put right), "failing" (5xx, 429), or "silent" (no answer
+            within the time-out, no connection, one that broke off).
     """
 
     state: Literal["there", "gone", "refused", "failing", "silent"]
@@ -208,10 +209,18 @@ class Look:
 def look(store: Store, bucket: str, key: str) -> Look:
     """Ask for an object's head, and tell apart what `head` raises. What passes is tried again meanwhile.
 
+    A HEAD's 404 has no body, and some stores and proxies answer so for what they refuse or do not understand.
+    The listing is a second witness: it is asked another way, and hides no object.
+
     It never raises for what the store says: "could not be told" is an answer too, and never "gone".
     """
     try:
-        return Look("there") if head(store, bucket, key) else Look("gone", "404")
+        if head(store, bucket, key):
+            return Look("there")
+        # Of all keys that begin so, the one that ends there comes first.
+        if any(found.key == key for found in islice(list_objects(store, bucket, key, page=1), 1)):
+            return Look("refused", "its head is answered with 404, and yet the store lists it")
+        return Look("gone", "404")
     except UnicodeEncodeError:
         return Look("refused", "its name is not UTF-8, so the store cannot be asked for it")
     except Transient as error:

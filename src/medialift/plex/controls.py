@@ -23,12 +23,16 @@ class Controls:
 
     First come files of living items of the sections that were scanned: Plex read them through the mount, so
     the way from their name to their key is known to be right. Where nothing lives any more, an object of the
-    store's own listing serves, if the mount shows it under the name that was worked out.
+    store's own listing serves, if the mount shows it under the name that was worked out. Of a section's
+    folder of which the store lists nothing at all, the place around it is proof enough: that so much is gone
+    needs a person's word besides.
 
     Attributes:
         sections: those that were scanned.
         seen: whether Plex's container shows a file.
         read: files that were read for a check of the mount; they are taken first.
+        before: nothing was scanned yet, and who lives may be gone all the same: only what the listing of just
+            this place has is a control.
     """
 
     media: MediaStore
@@ -36,6 +40,7 @@ class Controls:
     sections: Sequence[Section]
     seen: Callable[[str], bool]
     read: Callable[[], Iterable[str]] = tuple
+    before: bool = False
     _known: dict[MediaPlace, list[str]] = field(default_factory=dict)
 
     def of(self, place: MediaPlace) -> Iterator[str]:
@@ -45,10 +50,24 @@ class Controls:
             Transient, Permanent: the database could not be read.
         """
         if place not in self._known:
-            self._known[place] = self._living(place)
+            self._known[place] = [] if self.before else self._living(place)
         yield from self._known[place]
-        if not self._known[place]:
-            yield from self._listed(place)
+        if self._known[place]:
+            return
+        try:
+            listed = [found for found in islice(self.media.listed(place), LISTED) if found.size]
+            for found in listed:
+                file = place.file(found.key)
+                if place.keys(file) == (found.key,) and self.seen(file):
+                    yield file
+        except MedialiftError:
+            # A store that cannot be listed has no control, and so nothing of it is believed.
+            return
+        around = self.media.place_of(place.root)
+        if listed or self.before or around is None:
+            return
+        if (around.bucket, around.keys(place.root)) == (place.bucket, (place.prefix,)):
+            yield from self.of(around)
 
     def _living(self, place: MediaPlace) -> list[str]:
         living = retried()(census.living_files)
@@ -60,13 +79,3 @@ class Controls:
         read = set(self.read())
         mine = [file for file in found if self.media.place_of(file) == place]
         return sorted(mine, key=lambda file: file not in read)
-
-    def _listed(self, place: MediaPlace) -> Iterator[str]:
-        try:
-            for found in islice(self.media.listed(place), LISTED):
-                file = place.file(found.key)
-                if found.size and place.keys(file) == (found.key,) and self.seen(file):
-                    yield file
-        except MedialiftError:
-            # A store that cannot be listed has no control, and so nothing of it is believed.
-            return

@@ -9,7 +9,7 @@ looked at by `medialift.plex.deletions`.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -117,6 +117,11 @@ def sample_files(database: Path, section: Section, number: int, dice: random.Ran
     return [File(file, int(size or 0)) for file, size in rows]
 
 
+def none_removed(_section: Section, _files: Sequence[str]) -> Collection[str]:
+    """Where nothing can be asked, every file of the database should be there."""
+    return ()
+
+
 @dataclass(frozen=True)
 class MountGuard:
     """Reads a section's files where Plex reads them, before, while and after it does.
@@ -137,6 +142,8 @@ class MountGuard:
         record: what is seen goes here.
         stop: ends everything at once.
         remembered: files of each section, by its key, from before anything was done to it.
+        removed: says which of a section's files the store itself has lost (`medialift.plex.witness`).
+        gone: those it named: a mount is right not to show them, and they are not read.
     """
 
     roots: Mapping[str, str]
@@ -155,6 +162,8 @@ class MountGuard:
     stop: Event = field(default_factory=Event)
     dice: random.Random = field(default_factory=random.SystemRandom)
     remembered: dict[str, list[File]] = field(default_factory=dict)
+    removed: Callable[[Section, Sequence[str]], Collection[str]] = none_removed
+    gone: set[str] = field(default_factory=set)
 
     def prove_roots(self, section: Section) -> None:
         """Prove that each root of a section has something in it inside the container.
@@ -182,6 +191,14 @@ class MountGuard:
             Stopped: the run was stopped.
         """
         self.prove_roots(section)
+        begun = len(self.record.reads)
+        try:
+            return self._read(section, self._known(database, section))
+        except MountLost:
+            if not any(read.missing for read in self.record.reads[begun:]):
+                raise
+            if not self._set_removed_aside(database, section):
+                raise
         return self._read(section, self._known(database, section))
 
     def vigil(self, database: Path, sections: Sequence[Section], tell: Tell) -> Vigil:
@@ -255,8 +272,16 @@ class MountGuard:
         """What to read of a section, the same throughout the run."""
         if not self.remembered.get(section.key):
             files = retried(limit=3)(sample_files)(database, section, REMEMBERED, self.dice)
-            self.remembered[section.key] = files
+            self.remembered[section.key] = [file for file in files if file.path not in self.gone]
         return self.remembered[section.key]
+
+    def _set_removed_aside(self, database: Path, section: Section) -> bool:
+        """Read no more what the store itself has lost; whether there is any."""
+        known = self._known(database, section)
+        gone = self.removed(section, [file.path for file in known])
+        self.gone.update(gone)
+        self.remembered[section.key] = [file for file in known if file.path not in self.gone]
+        return bool(gone)
 
     def _read(self, section: Section, files: Sequence[File]) -> list[Read]:
         reads: list[Read] = []

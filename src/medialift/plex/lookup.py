@@ -2,7 +2,8 @@
 
 A 404 says that a key is not there, and so does a wrong bucket, a wrong prefix, a proxy in between or a store
 in trouble. So files are looked up in batches, and before and after each the store is asked for an object that
-is known to be there. Only between two such answers of 200 does a 404 mean that a file is gone.
+is known to be there, in the same place as they. Only between two such answers of 200 does a 404 mean that a
+file is gone.
 """
 
 from __future__ import annotations
@@ -98,7 +99,9 @@ class Lookup:
         """(the key of an object that answers 200, ""), or ("", why there is none)."""
         asked = ""
         for file in islice(self.controls(place), CONTROLS):
-            for key in place.keys(file):
+            # It may lie in the place around this one.
+            around = self.media.place_of(file) or place
+            for key in around.keys(file):
                 seen = objects.look(self.media.store, place.bucket, key)
                 if seen.state == "there":
                     return key, ""

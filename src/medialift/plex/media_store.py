@@ -7,19 +7,20 @@ lies below a prefix of it. Names are compared as bytes, never normalised: é has
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from medialift.cloud import objects
 from medialift.cloud.objects import ObjectFacts, Store
 
 # What rclone writes instead of characters that a file's name cannot have, as its mounts of S3 show them (seen
 # with 1.75; its docs: "Restricted filenames"): control pictures for control characters, a quote before a real
-# one of these, full-width dots where a part of the name is only dots.
+# one of these and before the digits of a byte that is no UTF-8, full-width dots where a part of the name is
+# only dots.
 _QUOTE = "\u201b"
 _PICTURES = {chr(0x2400 + code): chr(code) for code in range(0x20)} | {"\u2421": "\x7f"}
 _DOTS = {"\uff0e": ".", "\uff0e\uff0e": ".."}
-_WRITTEN = re.compile(f"{_QUOTE}(.)|([{''.join(_PICTURES)}])", re.DOTALL)
+_WRITTEN = re.compile(f"{_QUOTE}([89A-F][0-9A-F])|{_QUOTE}(.)|([{''.join(_PICTURES)}])", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,21 @@ class MediaStore:
         around = [place for place in self.places if place.keys(file)]
         return max(around, key=lambda place: len(place.root), default=None)
 
+    def divided(self, folders: Iterable[str]) -> MediaStore:
+        """The same, with each of these folders a place of its own.
+
+        What is known of one folder says little of another: several buckets may be shown in one root, and a
+        store may allow one folder and hide the next.
+        """
+        made = list(self.places)
+        for folder in dict.fromkeys(folder.rstrip("/") for folder in folders):
+            place = self.place_of(f"{folder}/x")
+            keys = place.keys(f"{folder}/x") if place else ()
+            # One whose name may mean two keys stays a part of what is around it.
+            if place and place.root != folder and len(keys) == 1:
+                made.append(MediaPlace(folder, place.bucket, keys[0].removesuffix("/x")))
+        return replace(self, places=tuple(made))
+
     def check(self) -> None:
         """Prove that each place can be asked.
 
@@ -88,7 +104,13 @@ class MediaStore:
 
 def _as_meant(name: str) -> str:
     """A name with what rclone replaced put back."""
-    plain = _WRITTEN.sub(lambda found: found[1] or _PICTURES[found[2]], name)
+
+    def meant(found: re.Match[str]) -> str:
+        # Such a byte cannot be asked for, so a file with one is never found to be gone.
+        byte, quoted, picture = found.groups()
+        return chr(0xDC00 + int(byte, 16)) if byte else quoted or _PICTURES[picture]
+
+    plain = _WRITTEN.sub(meant, name)
     return "/".join(_DOTS.get(part, part) for part in plain.split("/"))
 
 

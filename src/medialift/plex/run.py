@@ -41,7 +41,6 @@ from medialift.plex import (
 )
 from medialift.plex import claim as claims
 from medialift.plex.census import Census
-from medialift.plex.controls import Controls
 from medialift.plex.deletions import Deletions, Policy, Quarantine
 from medialift.plex.guard import Guard, MountGuard
 from medialift.plex.lookup import ROUNDS, Answer, Lookup
@@ -57,6 +56,7 @@ from medialift.plex.server import PlexServer, Section, connect
 from medialift.plex.service import PlexService, Service
 from medialift.plex.undelete import undelete
 from medialift.plex.vigil import MountLost
+from medialift.plex.witness import Witness
 
 OK, QUARANTINED = "ok", "quarantined"
 
@@ -235,6 +235,7 @@ class Run:
         request = Request.of(context.arguments)
         options, times = request.options, request.times
         record = MountRecord()
+        media = _media(options, times.lookup)
         mounts = MountGuard(
             roots=options.roots,
             enter=options.container,
@@ -252,10 +253,11 @@ class Run:
             },
             record=record,
             stop=context.stop,
+            removed=_witness(context, request, media).removed if media else guard.none_removed,
         )
         server = connect(options.server.url, options.server.preferences)
         service = PlexService(options.plex_unit) if options.plex_unit else None
-        return cls(context, request, server, mounts, service, record, _media(options, times.lookup))
+        return cls(context, request, server, mounts, service, record, media)
 
     def __post_init__(self) -> None:
         self.journal: Journal = self.context.journal
@@ -549,22 +551,12 @@ class Run:
     def _lookup(self, selection: Selection) -> Lookup | None:
         if self.media is None:
             return None
-        options = self.request.options
-        inside = PathMap.of(options.roots).inverse()
-        runner = process.runner(timeout=self.request.times.mount)
-        controls = Controls(
-            self.media,
-            options.database,
+        inside = PathMap.of(self.request.options.roots).inverse()
+        return _witness(self.context, self.request, self.media).afterwards(
             selection.chosen,
-            seen=lambda file: runner([*options.container, "test", "-e", file]).ok,
+            [one.section for one in selection.skipped],
             read=lambda: [inside.map(read.path) for read in self.record.reads if read.ok],
-        )
-        return Lookup(
-            self.media,
-            controls.of,
             pauses=[self.request.times.lookup_pause] * ROUNDS,
-            clock=self.context.clock,
-            stop=self.context.stop,
         )
 
     def _compare(
@@ -654,6 +646,18 @@ def _media(options: RunOptions, patience: float) -> MediaStore | None:
     store = Store.of(configuration.load(options.config).settings.store, patience=patience)
     # boto3 tries twice by itself.
     return MediaStore(replace(store, timeout=max(1.0, patience / 2)), options.places())
+
+
+def _witness(context: Context, request: Request, media: MediaStore) -> Witness:
+    options = request.options
+    runner = process.runner(timeout=request.times.mount)
+    return Witness(
+        media,
+        options.database,
+        lambda file: runner([*options.container, "test", "-e", file]).ok,
+        context.clock,
+        context.stop,
+    )
 
 
 def _source(options: ClaimOptions) -> claims.ClaimSource:

@@ -261,6 +261,7 @@ PLACE = MediaPlace("/cloud/media", "media", "library/all")
         ("/cloud/media/a␊b.mkv", ("library/all/a␊b.mkv", "library/all/a\nb.mkv")),
         ("/cloud/media/a‛␊b.mkv", ("library/all/a‛␊b.mkv", "library/all/a␊b.mkv")),
         ("/cloud/media/．/a.mkv", ("library/all/．/a.mkv", "library/all/./a.mkv")),
+        ("/cloud/media/‛E9t.mkv", ("library/all/‛E9t.mkv", "library/all/\udce9t.mkv")),
     ],
 )
 def test_a_file_of_the_container_is_a_key_of_the_bucket(file: str, keys: tuple[str, ...]) -> None:
