@@ -161,8 +161,8 @@ options:
         default: ""
   accept_deletions:
     description:
-      - Deletions that the store confirms are meant, however many they are. Without it more than 3 items or
-        2 % of a section send the archive into the quarantine, and so does a section that is emptied.
+      - Deletions that the store confirms are meant, however many they are. Without it more than 3 items that
+        are more than 2 % of a section send the archive into the quarantine, and so does an emptied section.
     type: bool
     default: false
   config:
