@@ -22,7 +22,7 @@ from medialift.plex.work import Job
 Sections = Annotated[list[str] | None, typer.Option("--section", help="Name of a section; repeatable.")]
 Roots = Annotated[
     list[str] | None,
-    typer.Option("--root", help="A mount, as Plex and as the host see it: PLEX_PATH=HOST_PATH; repeatable."),
+    typer.Option("--root", help="PLEX_PATH=HOST_PATH of a mount; repeatable."),
 ]
 Arguments = Annotated[
     Path | None, typer.Option(help="JSON or YAML file with arguments of the run, such as its time limits.")
