@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
-import selectors
-import signal
-import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import suppress
+from threading import Event
 from typing import Any
 
 from medialift.diagnostics import looking
 from medialift.diagnostics.part import CUT, Part
+from medialift.foundation.child import Child, Late
+from medialift.foundation.waiting import SystemClock
 
 # Files of one pattern; of more the newest.
 MOST = 500
@@ -50,61 +48,43 @@ def _told(
 ) -> Generator[Part, None, tuple[str, str, bool] | None]:
     """What one child tells; None when it came to its end, else what it was at, for which pattern, and
     whether it hangs there."""
-    child = subprocess.Popen(
-        [sys.executable, "-I", "-S", str(looking.__file__)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-        cwd="/",
-    )
-    assert child.stdin is not None and child.stdout is not None  # noqa: S101 - both are pipes, above
+    words = [sys.executable, "-I", "-S", str(looking.__file__)]
+    given = json.dumps({**asked, "patterns": list(patterns), "skip": sorted(done)}).encode()
     at = pattern = patterns[0]
-    try:
-        child.stdin.write(json.dumps({**asked, "patterns": list(patterns), "skip": sorted(done)}).encode())
-        child.stdin.close()
-        lines = _Lines(child.stdout.fileno(), patience)
-        while True:
-            line = json.loads(lines.line())
-            step = line["step"]
-            if step == "end":
-                return None
-            if step == "look":
-                at = pattern = line["pattern"]
-            elif step == "open":
-                at = line["path"]
-            elif step == "failed":
-                yield Part(_name(line["path"]), missing=f"{line['path']}: {line['error']}")
-            else:
-                done.add(line["path"])
-                text = lines.exactly(line["bytes"]).decode(errors="replace")
-                cut = line["size"] > line["bytes"]
-                yield Part(_name(line["path"]), CUT + text.partition("\n")[2] if cut else text)
-    except _Silent:
-        return at, pattern, True
-    except (EOFError, BrokenPipeError):
-        return at, pattern, False
-    finally:
-        child.stdout.close()
-        with suppress(ProcessLookupError):
-            os.killpg(child.pid, signal.SIGKILL)
-        # One look, to take a dead child off the list. Waiting for one that is stuck would hang us too.
-        child.poll()
-
-
-class _Silent(Exception):
-    """The child says nothing any more."""
+    with Child(words, given, clock=SystemClock(), stop=Event()) as child:
+        try:
+            lines = _Lines(child, patience)
+            while True:
+                line = json.loads(lines.line())
+                step = line["step"]
+                if step == "end":
+                    return None
+                if step == "look":
+                    at = pattern = line["pattern"]
+                elif step == "open":
+                    at = line["path"]
+                elif step == "failed":
+                    yield Part(_name(line["path"]), missing=f"{line['path']}: {line['error']}")
+                else:
+                    done.add(line["path"])
+                    text = lines.exactly(line["bytes"]).decode(errors="replace")
+                    cut = line["size"] > line["bytes"]
+                    yield Part(_name(line["path"]), CUT + text.partition("\n")[2] if cut else text)
+        except Late:
+            return at, pattern, True
+        except EOFError:
+            return at, pattern, False
 
 
 class _Lines:
     """What a child writes, line by line and by count.
 
     Raises (both methods):
-        _Silent: nothing came for `patience` seconds. EOFError: the child ended.
+        Late: nothing came for `patience` seconds. EOFError: the child ended.
     """
 
-    def __init__(self, handle: int, patience: float) -> None:
-        self._handle, self._patience = handle, patience
+    def __init__(self, child: Child, patience: float) -> None:
+        self._child, self._patience = child, patience
         self._read = bytearray()
 
     def line(self) -> bytes:
@@ -123,11 +103,7 @@ class _Lines:
         return taken
 
     def _more(self) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._handle, selectors.EVENT_READ)
-            if not selector.select(self._patience):
-                raise _Silent
-        chunk = os.read(self._handle, 1 << 16)
+        chunk = self._child.more(SystemClock().monotonic() + self._patience)
         if not chunk:
             raise EOFError
         self._read += chunk

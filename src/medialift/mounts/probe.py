@@ -19,10 +19,10 @@ from threading import Event
 from typing import Any
 
 from medialift.errors import Permanent, Transient
+from medialift.foundation.child import Child, Late
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.waiting import Clock, SystemClock, wait_until
 from medialift.mounts import mountinfo, reader
-from medialift.mounts.child import Child, Late
 from medialift.mounts.mountinfo import Mount
 from medialift.mounts.orphans import argument, stuck_readers
 from medialift.mounts.remote import Remote

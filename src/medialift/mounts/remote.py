@@ -7,9 +7,9 @@ from pathlib import Path, PurePosixPath
 from threading import Event
 
 from medialift.errors import Permanent, Transient
+from medialift.foundation.child import Child, Late
 from medialift.foundation.text import redact
 from medialift.foundation.waiting import Clock, SystemClock
-from medialift.mounts.child import Child, Late
 
 
 @dataclass(frozen=True)

@@ -32,6 +32,8 @@ class Late(Exception):
 class Child:
     """A child with its input given; use it in a `with`: at the end of the block it is killed.
 
+    It must take its whole input before it says much: until then nobody listens.
+
     Raises:
         OSError: it could not be started.
     """
@@ -53,9 +55,8 @@ class Child:
             self._complaints.close()
             raise
         assert self._process.stdin is not None  # noqa: S101 - a pipe, above
-        with suppress(BrokenPipeError):  # it died at once: its silence will tell
-            self._process.stdin.write(given)
-            self._process.stdin.close()
+        with suppress(BrokenPipeError), self._process.stdin as told:  # it died at once: its silence will tell
+            told.write(given)
 
     def __enter__(self) -> Child:
         return self
@@ -80,21 +81,25 @@ class Child:
             Late: the deadline passed.
             Stopped: the stop event was set.
         """
+        while piece := self.more(until):
+            yield piece
+
+    def more(self, until: float) -> bytes:
+        """What it wrote next, as soon as there is anything; nothing when its output has ended.
+
+        Raises:
+            Late, Stopped: as `said`.
+        """
         assert self._process.stdout is not None  # noqa: S101 - a pipe, above
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
-            while True:
-                if self._stop.is_set():
-                    raise Stopped()
+            while not self._stop.is_set():
                 left = until - self._clock.monotonic()
                 if left <= 0:
                     raise Late()
-                if not selector.select(min(left, _TICK_SECONDS)):
-                    continue
-                piece = os.read(self._process.stdout.fileno(), 65536)
-                if not piece:
-                    return
-                yield piece
+                if selector.select(min(left, _TICK_SECONDS)):
+                    return os.read(self._process.stdout.fileno(), 65536)
+        raise Stopped()
 
     def ended(self, until: float) -> int:
         """Its exit code (negative: the signal), once it is there.
