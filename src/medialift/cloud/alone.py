@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from threading import Event
 
 from medialift.errors import Permanent, Transient
-from medialift.foundation.waiting import Clock, wait_until
+from medialift.foundation import locks
+from medialift.foundation.waiting import Clock
 
 from . import tags
 
@@ -30,23 +29,11 @@ def alone(name: str, *, at_most: float, every: float, clock: Clock) -> Iterator[
         Transient: another run of this machine still makes it.
         Permanent: the folder for locks is another user's.
     """
-    handle = os.open(
-        _folder() / f"{tags.checked_name(name)}.lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600
-    )
-    try:
-        if not wait_until(lambda: _taken(handle), at_most=at_most, every=every, clock=clock, stop=Event()):
+    path = _folder() / f"{tags.checked_name(name)}.lock"
+    with locks.alone(path, at_most=at_most, every=every, clock=clock) as held:
+        if not held:
             raise Transient("Another run on this machine is making the instance", name, "Wait for that run")
         yield
-    finally:
-        os.close(handle)
-
-
-def _taken(handle: int) -> bool:
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
 
 
 def _folder() -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from threading import Event
 from typing import Any
 
 from medialift.errors import Permanent, Transient
-from medialift.foundation import atomic
+from medialift.foundation import atomic, locks
 
 from . import tags
 from .belongings import servers
@@ -153,10 +152,5 @@ def _alone(marker: Path | None) -> Iterator[bool]:
         return
     marker.parent.mkdir(parents=True, exist_ok=True)
     # Beside the marker, which is replaced when it is written: a lock on it would be lost then.
-    with marker.with_name(f"{marker.name}.lock").open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
+    with locks.alone(marker.with_name(f"{marker.name}.lock"), at_most=0) as held:
+        yield held

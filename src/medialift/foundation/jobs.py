@@ -8,7 +8,6 @@ folder holds `job.json` (what to do), `journal.jsonl` (what happened), `lock` (h
 from __future__ import annotations
 
 import errno
-import fcntl
 import importlib
 import json
 import os
@@ -16,19 +15,21 @@ import signal
 import subprocess
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from threading import Event, current_thread, main_thread
+from threading import Event
 from typing import Any
 
 from medialift.errors import MedialiftError, Permanent, Transient, from_dict
-from medialift.foundation import atomic
+from medialift.foundation import atomic, locks
 from medialift.foundation.journal import Entry, Journal, Phase, entries, phases
 from medialift.foundation.process import Runner
+from medialift.foundation.signals import stoppable
 from medialift.foundation.text import redact
-from medialift.foundation.waiting import Clock, SystemClock
+from medialift.foundation.waiting import Clock, SystemClock, wait_until
 
 ABSENT, WAITING, RUNNING, OK, FAILED, DIED = "absent", "waiting", "running", "ok", "failed", "died"
 ENDED = (OK, FAILED, DIED)
@@ -37,8 +38,6 @@ UNIT = "medialift-job@{name}.service"
 
 # How long a started job may take to show its first sign of life before that is an error of its own.
 START_SECONDS = 60.0
-# How long `execute` tries for the lock: a reader that looks whether it is held holds it for an instant.
-_LOCK_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -204,7 +203,7 @@ def start_detached(folder: Path, program: Sequence[str]) -> bool:
 
 
 def cancel(folder: Path, runner: Runner | None = None) -> bool:
-    """Ask a running or waiting job to stop; whether there was one. It does not wait: `follow` does.
+    """Ask a running or waiting job to stop; whether there was one. Its end is `follow`'s to wait for.
 
     Args:
         runner: stops the systemd unit with it; without one, the job's process gets SIGTERM.
@@ -217,9 +216,20 @@ def cancel(folder: Path, runner: Runner | None = None) -> bool:
             "systemd would not stop the job"
         )
     elif now == RUNNING:
-        with suppress(ProcessLookupError, ValueError):
-            os.kill(int((folder / "lock").read_text()), signal.SIGTERM)
+        # One that has just begun holds its lock a moment before it says who it is.
+        wait_until(partial(_told_to_end, folder / "lock"), at_most=START_SECONDS, every=0.05)
     return True
+
+
+def _told_to_end(lock: Path) -> bool:
+    """Whether whoever holds the lock got SIGTERM, or nobody holds it any more."""
+    holder = locks.holder(lock)
+    if not holder:
+        return not locks.busy(lock)
+    with suppress(ProcessLookupError):
+        os.kill(holder, signal.SIGTERM)
+        return True
+    return False
 
 
 def state(folder: Path) -> Status:
@@ -232,7 +242,7 @@ def state(folder: Path) -> Status:
     if job is None:
         return Status(ABSENT)
     # Look at the lock before the result: a job that ends between the two looks is then seen as ended.
-    running = _locked(folder)
+    running = locks.busy(folder / "lock")
     result = _json(folder / "result.json")
     told = entries(folder / "journal.jsonl")
     past = phases(folder / "journal.jsonl")
@@ -251,7 +261,7 @@ def state(folder: Path) -> Status:
 
 def running(parent: Path) -> list[str]:
     """Names of the jobs below a folder that a process runs now, whatever state their files are in."""
-    return sorted(lock.parent.name for lock in parent.glob("*/lock") if _locked(lock.parent))
+    return sorted(lock.parent.name for lock in parent.glob("*/lock") if locks.busy(lock))
 
 
 def follow(
@@ -298,39 +308,46 @@ def follow(
 def execute(folder: Path, registry: Mapping[str, str], *, clock: Clock | None = None) -> int:
     """Run a job to its end in this process; the exit code: 0 ok, 1 failed, 75 when it runs already elsewhere.
 
-    SIGTERM sets the job's stop event: the job ends at its next wait, as failed ("The job was stopped").
+    SIGTERM and Ctrl-C set the job's stop event: it ends at its next wait, as failed ("The job was stopped").
 
     Args:
         registry: {kind: "module:function"}; the function takes a Context, and returns the result's value.
     """
-    clock = clock or SystemClock()
-    stop = Event()
-    with _held(folder, clock) as held, _sigterm_sets(stop):
-        if not held:
-            return 75
-        job = _job(folder)
-        if job is None:
-            raise Permanent("There is no such job", str(folder), "Submit it first")
-        if job["attempt"] == 0:  # started by hand, without `request`
-            job["attempt"] = 1
-            atomic.write_json(folder / "job.json", job, mode=0o600)
-        journal = Journal(folder / "journal.jsonl", clock=clock)
-        journal.add("job", "note", data={"text": f"attempt {job['attempt']}", "attempt": job["attempt"]})
-        result: dict[str, Any] = {"attempt": job["attempt"], "kind": job["kind"]}
-        try:
-            function = _function(registry, job["kind"])
-            value = dict(function(Context(folder, job["arguments"], journal, stop, clock)))
-            result |= {"outcome": OK, "value": value}
-        except MedialiftError as error:
-            result |= {"outcome": FAILED, "error": error.to_dict()}
-        except Exception as error:
-            sys.stderr.write(redact(traceback.format_exc()))
-            result |= {"outcome": FAILED, "error": _unforeseen(error).to_dict()}
-        atomic.write_json(folder / "result.json", result)
-        failed = result["outcome"] == FAILED
-        text = from_dict(result["error"]) if failed else "ended well"
-        journal.add("job", "note", data={"text": str(text), "outcome": result["outcome"]})
-        return 1 if failed else 0
+    folder.mkdir(parents=True, exist_ok=True)
+    clock, stop = clock or SystemClock(), Event()
+
+    def alone() -> int:
+        with locks.alone(folder / "lock", clock=clock) as held:
+            return _attempt(folder, registry, clock, stop) if held else 75
+
+    return stoppable(alone, stop)
+
+
+def _attempt(folder: Path, registry: Mapping[str, str], clock: Clock, stop: Event) -> int:
+    """One attempt, by whoever holds the job's lock; the exit code."""
+    job = _job(folder)
+    if job is None:
+        raise Permanent("There is no such job", str(folder), "Submit it first")
+    if job["attempt"] == 0:  # started by hand, without `request`
+        job["attempt"] = 1
+        atomic.write_json(folder / "job.json", job, mode=0o600)
+    journal = Journal(folder / "journal.jsonl", clock=clock)
+    journal.add("job", "note", data={"text": f"attempt {job['attempt']}", "attempt": job["attempt"]})
+    result: dict[str, Any] = {"attempt": job["attempt"], "kind": job["kind"]}
+    try:
+        function = _function(registry, job["kind"])
+        value = dict(function(Context(folder, job["arguments"], journal, stop, clock)))
+        result |= {"outcome": OK, "value": value}
+    except MedialiftError as error:
+        result |= {"outcome": FAILED, "error": error.to_dict()}
+    except Exception as error:
+        sys.stderr.write(redact(traceback.format_exc()))
+        result |= {"outcome": FAILED, "error": _unforeseen(error).to_dict()}
+    atomic.write_json(folder / "result.json", result)
+    failed = result["outcome"] == FAILED
+    text = from_dict(result["error"]) if failed else "ended well"
+    journal.add("job", "note", data={"text": str(text), "outcome": result["outcome"]})
+    return 1 if failed else 0
 
 
 def _unforeseen(error: Exception) -> Permanent:
@@ -369,48 +386,3 @@ def _json(path: Path) -> dict[str, Any] | None:
             "A file of the job cannot be read", str(path), "Move the job's folder away"
         ) from error
     return told
-
-
-def _locked(folder: Path) -> bool:
-    try:
-        with (folder / "lock").open("rb") as file:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
-    except BlockingIOError:
-        return True
-    return False
-
-
-@contextmanager
-def _held(folder: Path, clock: Clock) -> Iterator[bool]:
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("a+") as file:
-        deadline = clock.monotonic() + _LOCK_SECONDS
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if clock.monotonic() >= deadline:
-                    yield False
-                    return
-                clock.sleep(0.05, Event())
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield True
-
-
-@contextmanager
-def _sigterm_sets(stop: Event) -> Iterator[None]:
-    if (
-        current_thread() is not main_thread()
-    ):  # only the main thread may take signals; others stop by their event
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda _number, _frame: stop.set())
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

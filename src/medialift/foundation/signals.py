@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable
-from threading import Event, Thread
+from threading import Event, Thread, current_thread, main_thread
 from typing import TypeVar
 
 _T = TypeVar("_T")
@@ -18,12 +18,16 @@ def stoppable(work: Callable[[], _T], stop: Event) -> _T:
     ever for a lock that this thread holds. So the handler only takes a note, and this thread, which waits for
     nothing else, sets the event.
 
+    In another thread than the main one, which alone may take signals, `work` is simply called.
+
     Args:
         work: ends when `stop` is set.
 
     Raises:
         Exception: what `work` raised.
     """
+    if current_thread() is not main_thread():
+        return work()
     told: list[int] = []
     returned: list[_T] = []
     raised: list[BaseException] = []

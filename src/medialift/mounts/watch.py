@@ -7,7 +7,6 @@ recovery goes on, and not when the store itself does not answer, since then a ne
 
 from __future__ import annotations
 
-import fcntl
 import logging
 import os
 from collections.abc import Callable, Iterator
@@ -19,8 +18,9 @@ from threading import Event
 
 from medialift.errors import MedialiftError, Transient
 from medialift.foundation import jobs
+from medialift.foundation import locks as file_locks
 from medialift.foundation.jobs import Stopped
-from medialift.foundation.waiting import Clock, SystemClock, wait_until
+from medialift.foundation.waiting import Clock, SystemClock
 from medialift.mounts import locks, published
 from medialift.mounts.consumers import Consumers
 from medialift.mounts.history import History
@@ -37,7 +37,6 @@ _log = logging.getLogger(__name__)
 
 # After a recovery that failed the next one waits: first so long, then twice as long each time.
 AGAIN_SECONDS, AGAIN_AT_MOST = 60.0, 3600.0
-_LOCK_SECONDS = 3.0
 
 
 class Watch:
@@ -307,34 +306,14 @@ def running_alone(place: Place, stop: Event) -> Iterator[None]:
         Transient: another one holds it.
     """
     place.path.mkdir(parents=True, exist_ok=True)
-    with place.lock.open("a+") as file:
-
-        def taken() -> bool:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return False
-            return True
-
-        # Whoever looks whether it runs holds the lock for an instant.
-        if not wait_until(taken, at_most=_LOCK_SECONDS, every=0.05, stop=stop):
+    with file_locks.alone(place.lock, stop=stop) as held:
+        if not held:
             raise Transient(
                 "A monitor of this mount runs already", place.name, "Stop that one, or leave it to it"
             )
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
         yield
 
 
 def runner_of(place: Place) -> int:
     """The process that monitors it; 0 when none does."""
-    try:
-        with place.lock.open("r") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return int(file.read() or 0)
-    except FileNotFoundError:
-        pass
-    return 0
+    return file_locks.holder(place.lock)
