@@ -6,6 +6,8 @@ import io
 import os
 import random
 import signal
+import subprocess
+import sys
 import tarfile
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ import zstandard
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation import archive
 from medialift.foundation.archive import Member, crew, reader, writer
+from medialift.foundation.waiting import wait_until
 
 MANY = crew.WORTHWHILE + 1500
 
@@ -84,6 +87,8 @@ def nobody_is_left():
     """Whatever happened, no worker outlives its archive."""
     yield
     assert workers() == []
+    opened = [handle.readlink() for handle in Path("/proc/self/fd").iterdir() if handle.is_symlink()]
+    assert [path for path in opened if "medialift-archive" in path.name] == []
 
 
 def alone(monkeypatch):
@@ -175,6 +180,56 @@ def test_a_worker_that_dies_is_an_error_and_no_archive(tree):
 
     with pytest.raises(Transient, match="died"):
         packed(killing())
+
+
+def test_a_disk_that_is_full_is_told_by_a_worker_and_nothing_stays(data, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    # Room for what is unpacked before there is a crew, and a bit more: each file takes a page.
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=11m", "tmpfs", disk], check=True)
+    try:
+        with pytest.raises(OSError, match="No space left on device"):
+            archive.extract(io.BytesIO(data), disk / "out")
+        assert list(disk.iterdir()) == []
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+LEADER = """
+import io, sys, time
+from pathlib import Path
+from medialift.foundation import archive
+
+def workers():
+    tasks = Path("/proc/self/task").iterdir()
+    return [pid for task in tasks for pid in (task / "children").read_text().split()]
+
+def members(tree):
+    for number, path in enumerate(sorted(path for path in tree.rglob("*") if path.is_file())):
+        if number == 2304:
+            while not workers():
+                time.sleep(0.05)
+            print(*workers(), flush=True)
+            time.sleep(600)
+        yield archive.Member(str(path.relative_to(tree)), path)
+
+archive.write(members(Path(sys.argv[1])), io.BytesIO(), manifest={})
+"""
+
+
+def test_workers_end_when_who_led_them_is_killed(tree):
+    def works(pid: str) -> bool:
+        try:
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return False
+
+    words = [sys.executable, "-c", LEADER, str(tree)]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as leader:
+        led = leader.stdout.readline().split()
+        assert led and all(works(pid) for pid in led)
+        leader.kill()
+    assert wait_until(lambda: not any(works(pid) for pid in led), at_most=60, every=0.05)
 
 
 def test_names_as_long_as_a_disk_allows_hold_nobody_up(tmp_path):

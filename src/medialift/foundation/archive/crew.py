@@ -130,7 +130,11 @@ class Crew:
         if outcome == "refused":
             raise from_dict(answer)
         if outcome == "failed":
-            raise answer
+            try:
+                raise answer
+            finally:
+                # Error and frame would hold each other, and both of them the memory.
+                del answer
         self._idle.append(worker)
         return slot, answer
 
