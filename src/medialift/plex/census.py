@@ -137,6 +137,11 @@ class Census:
                 dict(con.execute("SELECT section, count(*) FROM item GROUP BY section").fetchall())
             )
 
+    def parts(self) -> set[int]:
+        """The ids of all files' rows."""
+        with open_readonly(self.file) as con:
+            return {row[0] for row in con.execute("SELECT id FROM part")}
+
     def losses(self, database: Path) -> Losses:
         """Who lived then and does not now. Rows that are gone altogether count, as those marked deleted do.
 

@@ -539,7 +539,7 @@ class Run:
         with self.journal.phase("undelete") as phase:
             self.service.stop()
             try:
-                number = undelete(self.request.options.database, files)
+                number = undelete(self.request.options.database, files, lived=self.census.parts())
             finally:
                 self.service.start()
             phase.end(f"{number} items are no longer marked deleted")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from medialift.errors import Unsafe
@@ -11,11 +11,15 @@ from medialift.foundation.sqlite import open_writer, users
 from medialift.plex.database import schema
 
 
-def undelete(database: Path, files: Sequence[str]) -> int:
+def undelete(database: Path, files: Sequence[str], *, lived: Collection[int] | None = None) -> int:
     """Unmark the parts with these files, and whatever they are in: media, item, season, show.
 
     What else is marked stays so: of a film in two files, of which one is gone, the other comes back alone.
     Rows that are gone altogether do not come back.
+
+    Args:
+        lived: ids of the parts that may come back; None for all. One that was in the trash before belongs
+            there, though another item has its file by now.
 
     Returns:
         How many items are no longer marked.
@@ -32,10 +36,14 @@ def undelete(database: Path, files: Sequence[str]) -> int:
     with open_writer(database) as con:
         con.execute("CREATE TEMP TABLE wanted (file TEXT PRIMARY KEY)")
         con.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((file,) for file in files))
-        found = con.execute(
-            "SELECT p.id, m.id, m.metadata_item_id FROM media_parts p "
-            "JOIN media_items m ON m.id = p.media_item_id WHERE p.file IN (SELECT file FROM wanted)"
-        ).fetchall()
+        found = [
+            row
+            for row in con.execute(
+                "SELECT p.id, m.id, m.metadata_item_id FROM media_parts p "
+                "JOIN media_items m ON m.id = p.media_item_id WHERE p.file IN (SELECT file FROM wanted)"
+            )
+            if lived is None or row[0] in lived
+        ]
         items = _marked(con, {item for _, _, item in found})
         if items and old:
             raise Unsafe(

@@ -41,6 +41,18 @@ def test_a_film_comes_back_with_its_media_and_its_neighbour_stays_deleted(tmp_pa
     assert len(left["media_items"]) == 1
 
 
+def test_what_was_in_the_trash_before_stays_there_though_its_file_comes_back(tmp_path: Path) -> None:
+    with LibraryBuilder(tmp_path / "library.db") as library:
+        movies = library.add_section("Movies", "movie", "/m")
+        films = [library.add_movie(movies, "/m/a.mkv", name) for name in ("matched wrongly once", "a")]
+        for film in films:
+            library.mark_deleted(film)
+        parts = [library.part_of(film) for film in films]
+    assert undelete(tmp_path / "library.db", ["/m/a.mkv"], lived={parts[1]}) == 1
+    left = marked(tmp_path / "library.db")
+    assert left["metadata_items"] == [films[0]] and left["media_parts"] == [parts[0]]
+
+
 def test_what_an_episode_is_in_comes_back_with_it(tmp_path: Path) -> None:
     with LibraryBuilder(tmp_path / "library.db") as library:
         shows = library.add_section("TV", "show", "/tv")
