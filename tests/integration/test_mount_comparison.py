@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -79,6 +80,20 @@ def test_a_mount_of_other_files_with_the_same_names_is_degraded(mount: S3Mount) 
     verdict = probe(mount.place, files, remote=replace(remote_of(mount), remote="store:medialift/other"))
     assert verdict.state == "degraded" and "files differ from the store" in verdict.reason
     assert len(verdict.differing) >= 3 and set(verdict.differing) <= set(files)
+
+
+def test_a_name_that_cannot_be_asked_for_hinders_no_comparison_of_the_others(tmp_path: Path) -> None:
+    names = ("1.mkv", "2.mkv", "3.mkv", "two\nlines.mkv")
+    for folder in ("here", "there"):
+        (tmp_path / folder).mkdir()
+        for name in names:
+            (tmp_path / folder / name).write_bytes(os.urandom(9_000))
+    (config := tmp_path / "rclone.conf").touch()
+    remote = Remote(RCLONE, config, str(tmp_path / "there"), tmp_path / "here")
+    files = [str(tmp_path / "here" / name) for name in names]
+    found = [probe(tmp_path / "here", files, filesystem="", remote=remote, seed=seed) for seed in range(6)]
+    assert {verdict.state for verdict in found} == {"degraded"}
+    assert any("line break" in verdict.note for verdict in found)
 
 
 def test_a_mount_of_files_that_the_store_has_not_is_degraded(mount: S3Mount) -> None:

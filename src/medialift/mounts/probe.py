@@ -305,7 +305,7 @@ class _Look:
     def _compare(self, number: int) -> None:
         """Read up to so many of the ranges that came through the mount from the store itself."""
         for path, piece in self.pieces.items():
-            if self.remote is None or self.note or len(self.compared) >= number:
+            if self.remote is None or len(self.compared) >= number:
                 return
             if path in self.compared:
                 continue
@@ -316,8 +316,12 @@ class _Look:
                 )
             except Stopped:
                 raise
-            except (Transient, Permanent) as error:
+            except Permanent as error:  # this file; another may have a name that can be asked for
                 self.note = f"not compared with the store: {error}"
+                continue
+            except Transient as error:
+                self.note = f"not compared with the store: {error}"
+                self.remote = None  # it would be waited for once more
                 return
             self.compared.add(path)
             if hashlib.sha256(content).hexdigest() != piece["sha256"]:
