@@ -258,7 +258,15 @@ class Watch:
         """Stop what runs, having written down what: whoever finds the mount healthy starts it again."""
         found = [*self.now.waiting, *self._consumers.running()]
         self.now = replace(self.now, waiting=tuple(dict.fromkeys(found)))
-        self.now.write(self._place.state)
+        try:
+            self.now.write(self._place.state)
+        except OSError as error:
+            # Nobody would start them again if the monitor died now.
+            raise Transient(
+                "What is stopped for a recovery cannot be written down",
+                str(self._place.state),
+                f"Make it writable ({error.strerror})",
+            ) from error
         self._consumers.stop(self._stop)
 
     def _resume(self) -> None:

@@ -264,6 +264,21 @@ def test_a_full_disk_does_not_end_the_watch(world: World) -> None:
         world.comes(lambda now: now.failed)
 
 
+def test_nothing_is_stopped_that_nobody_would_start_again(world: World) -> None:
+    """It must be on the disk before; when that is full the recovery fails, and the watch goes on."""
+    with world.watched(recover=True) as watch:
+        world.comes(lambda now: now.state == "healthy")
+        world.place.state.unlink()
+        world.place.state.mkdir()
+        world.mount.kill()
+        assert wait_until(lambda: watch.now.recovery_failures >= 2, at_most=30, every=0.05)
+        assert "cannot be written down" in watch.now.note
+        assert world.units.asked == []
+        world.place.state.rmdir()
+        world.comes(lambda now: now.recoveries == 1)
+        assert world.units.asked[0] == "stop plex.service"
+
+
 def test_it_stops_at_once_in_the_middle_of_a_recovery(world: World) -> None:
     with world.watched(recover=True, deadline=600):
         world.comes(lambda now: now.state == "healthy")
