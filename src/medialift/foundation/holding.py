@@ -30,9 +30,12 @@ def folder(environment: Mapping[str, str] = os.environ) -> Path:
 
 
 def process(pid: int, proc: Path = PROC) -> Process | None:
-    """A living process; None when there is none, or the system does not tell (it has no /proc)."""
+    """A living process; None when there is none, or the system does not tell (it has no /proc).
+
+    One that nobody has collected yet (Z) has ended. Source of the fields: proc_pid_stat(5).
+    """
     told = _stat(pid, proc)
-    return None if told is None or told[0] == "Z" else Process(pid, int(told[19]))
+    return None if told is None or told[0] in ("Z", "X") else Process(pid, int(told[19]))
 
 
 def outermost(program: str, below: int, proc: Path = PROC) -> Process | None:

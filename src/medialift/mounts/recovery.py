@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,8 @@ from threading import Event
 from typing import Any
 
 from medialift.errors import Transient, Unsafe
+from medialift.foundation.child import Child, Late
+from medialift.foundation.holding import Process, process
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.waiting import Clock, SystemClock, wait_until
 from medialift.mounts import mountinfo
@@ -211,7 +212,7 @@ class _Work:
 
     def take_down(self) -> None:
         with self.step(TERMINATE):
-            before = {pid: _born(pid) for pid in self.program.pids()}
+            before = [one for pid in self.program.pids() if (one := process(pid))]
             self.program.stop()
             ended = self.until(lambda: not self._alive(before), self.times.terminate)
             self.note = "" if before else "it did not run"
@@ -225,7 +226,7 @@ class _Work:
                     f"Look at what holds it: fuser -vm {self.mountpoint}",
                 )
 
-    def _kill(self, before: Mapping[int, int | None]) -> None:
+    def _kill(self, before: Sequence[Process]) -> None:
         with self.step(KILL):
 
             def gone() -> bool:
@@ -241,9 +242,9 @@ class _Work:
                     "Look at the kernel's log; if nothing helps, restart the machine",
                 )
 
-    def _alive(self, before: Mapping[int, int | None]) -> list[int]:
+    def _alive(self, before: Sequence[Process]) -> list[int]:
         """Those of the processes from the beginning that are still there, and whatever serves it now."""
-        left = (pid for pid, born in before.items() if born is not None and _born(pid) == born)
+        left = (one.pid for one in before if process(one.pid) == one)
         return sorted({*self.program.pids(), *left})
 
     def bring_up(self) -> None:
@@ -285,34 +286,11 @@ class _Work:
         """Detach once, if anything is there; whether nothing is any more. Mounts may lie on each other."""
         if self._mount() is None:
             return True
-        # Looked at and never waited for, like a reader: what touches a dead mount may be stuck.
-        child = subprocess.Popen(
-            ["fusermount3", "-uz", str(self.mountpoint)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-            cwd="/",
-        )
-        try:
-            self.until(lambda: child.poll() is not None, self.times.detach)
-        finally:
-            if child.poll() is None:
-                child.kill()
-                child.poll()
+        words = ["fusermount3", "-uz", str(self.mountpoint)]
+        # Never waited for, like a reader: what touches a dead mount may be stuck.
+        with Child(words, b"", clock=self.clock, stop=self.stop) as child, suppress(Late):
+            child.ended(self.clock.monotonic() + self.times.detach)
         return self._mount() is None
-
-
-def _born(pid: int) -> int | None:
-    """When a process began, by which it is told from a later one of the same number; None when it has ended.
-
-    One that nobody has collected yet (Z) has ended. The unit is the kernel's, ticks since boot (proc(5)).
-    """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    return None if fields[0] in ("Z", "X") else int(fields[19])
 
 
 @contextmanager
