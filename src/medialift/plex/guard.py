@@ -290,7 +290,10 @@ class MountGuard:
             if not verdict.healthy:
                 raise _refused(section, verdict.mountpoint, f"it is {verdict.state}: {verdict.reason}")
             reads += verdict.reads
-        return reads + self._read_inside(section, files)
+        inside = self._probe_inside(section, files, self.number)
+        if not inside.healthy:
+            raise _refused(section, inside.mountpoint, inside.reason)
+        return reads + list(inside.reads)
 
     def _still_reads(self, section: Section, files: Sequence[File]) -> None:
         """Read a section's files once more, now that Plex has read them. Raises MountLost or Stopped."""
@@ -314,7 +317,7 @@ class MountGuard:
                 return verdict
         for section in sections:
             if not all(self._mounted(root) for root in section.locations):
-                verdict = self._glance_inside(section, known[section.key])
+                verdict = self._probe_inside(section, known[section.key], 1)
                 if not verdict.healthy:
                     return verdict
         return verdict
@@ -323,7 +326,8 @@ class MountGuard:
         self, mountpoint: str, sections: Sequence[Section], known: Mapping[str, Sequence[File]], stop: Event
     ) -> Verdict:
         (place,) = (one for one in self._places(sections, known) if one.mountpoint == mountpoint)
-        return self._probe(place, self.number, stop)
+        # Compared as well: a mount of something else reads, and only a restart brings the right one back.
+        return self._probe(place, self.number, stop, self.remotes.get(mountpoint))
 
     def _probe(self, place: _Place, sample: int, stop: Event, remote: Remote | None = None) -> Verdict:
         verdict = mounts.probe(
@@ -356,29 +360,16 @@ class MountGuard:
     def _mounted(self, root: str) -> bool:
         return any(_within(root, inside) for inside in self.roots)
 
-    def _glance_inside(self, section: Section, files: Sequence[File]) -> Verdict:
-        reads = self._reads_inside(section, files, 1)
-        state = DEGRADED if _condemned(reads, files) else HEALTHY
-        reason = next((f"{read.path} cannot be read: {read.error}" for read in reads if not read.ok), "")
-        verdict = Verdict(_inside_of(section), state, reason, tuple(reads))
+    def _probe_inside(self, section: Section, files: Sequence[File], number: int) -> Verdict:
+        reads = tuple(self._reads_inside(section, files, number))
+        failed = [read for read in reads if not read.ok]
+        if reads and not sampling.condemned(reads, len(reads) if files else 0):
+            differing = tuple(read.path for read in failed)
+            verdict = Verdict(_inside_of(section), HEALTHY, reads=reads, differing=differing)
+        else:
+            verdict = Verdict(_inside_of(section), DEGRADED, _why(reads, failed), reads)
         self.record.verdict(verdict)
         return verdict
-
-    def _read_inside(self, section: Section, files: Sequence[File]) -> list[Read]:
-        reads = self._reads_inside(section, files, self.number)
-        failed = [read for read in reads if not read.ok]
-        missing = [read for read in failed if read.missing]
-        condemned = _condemned(reads, files)
-        differing = () if condemned else tuple(read.path for read in failed)
-        self.record.verdict(Verdict(_inside_of(section), HEALTHY, reads=tuple(reads), differing=differing))
-        if not condemned:
-            return reads
-        broken = next((read for read in failed if not read.missing), None)
-        if broken is not None and len(failed) > len(missing):
-            reason = f"{broken.path} cannot be read: {broken.error}"
-        else:
-            reason = f"{len(missing)} of {len(reads)} files are not there"
-        raise _refused(section, _inside_of(section), reason)
 
     def _reads_inside(self, section: Section, files: Sequence[File], number: int) -> list[Read]:
         """Read so many files inside the container, and more once one fails: as a probe does on the host."""
@@ -410,8 +401,13 @@ class _Place:
     roots: list[str]
 
 
-def _condemned(reads: Sequence[Read], files: Sequence[File]) -> bool:
-    return not reads or sampling.condemned(reads, len(reads) if files else 0)
+def _why(reads: Sequence[Read], failed: Sequence[Read]) -> str:
+    if not reads:
+        return "there is no file to read in it"
+    broken = next((read for read in failed if not read.missing), None)
+    if broken is not None:
+        return f"{broken.path} cannot be read: {broken.error}"
+    return f"{len(failed)} of {len(reads)} files are not there"
 
 
 def _inside_of(section: Section) -> str:

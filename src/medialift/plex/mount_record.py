@@ -18,6 +18,7 @@ class MountRecord:
         probes: how many probes a vigil made.
         ill: those of them that failed: {at, seconds, mountpoint, state, reason}.
         unreadable: files that could not be read, or differed, on a mount that was found healthy; and why.
+        uncompared: why a mount could not be compared with its store at some time, by its mountpoint.
         recoveries: {at, seconds, mountpoints, healed, steps}.
     """
 
@@ -25,11 +26,14 @@ class MountRecord:
     probes: int = 0
     ill: list[dict[str, Any]] = field(default_factory=list)
     unreadable: dict[str, str] = field(default_factory=dict)
+    uncompared: dict[str, str] = field(default_factory=dict)
     recoveries: list[dict[str, Any]] = field(default_factory=list)
 
     def verdict(self, verdict: Verdict) -> None:
         """Take what one check found."""
         self.reads.extend(verdict.reads)
+        if verdict.note:
+            self.uncompared[verdict.mountpoint] = verdict.note
         if verdict.healthy:
             errors = {read.path: read.error for read in verdict.reads}
             self.unreadable.update({path: errors.get(path, "") for path in verdict.differing})
@@ -49,11 +53,12 @@ class MountRecord:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """{probes, ill: [{at, seconds, mountpoint, state, reason}], unreadable: [{path, error}], recoveries:
-        [{at, seconds, mountpoints, healed, steps}]}."""
+        """{probes, ill: [{at, seconds, mountpoint, state, reason}], unreadable: [{path, error}], uncompared:
+        [{mountpoint, why}], recoveries: [{at, seconds, mountpoints, healed, steps}]}."""
         return {
             "probes": self.probes,
             "ill": list(self.ill),
             "unreadable": [{"path": path, "error": error} for path, error in sorted(self.unreadable.items())],
+            "uncompared": [{"mountpoint": one, "why": why} for one, why in sorted(self.uncompared.items())],
             "recoveries": list(self.recoveries),
         }

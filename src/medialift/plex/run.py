@@ -202,10 +202,10 @@ def run_job(context: Context) -> dict[str, Any]:
         {outcome: "ok"|"quarantined", plex_version, sections: [{name, type, items_before, items_after,
         newly_deleted, skipped, reason, deletions: {believed, false, undone, unknown, merged, files, accepted,
         named}}], believed_deleted: {section's id: items}, sonic: {analysed, total, done, left, rate}|null,
-        mount_reads: [{at, seconds, ok, path, error}], mounts: {probes, ill, unreadable, recoveries} (as
-        `MountRecord`), quarantine: {flag, reasons, acceptable}, settings: [{id, before, after}], phases:
-        [{name, started, seconds, outcome, data}]}. Items are movies, episodes, tracks and photos that are not
-        marked deleted.
+        mount_reads: [{at, seconds, ok, path, error}], mounts: {probes, ill, unreadable, uncompared,
+        recoveries} (as `MountRecord`), quarantine: {flag, reasons, acceptable}, settings: [{id, before,
+        after}], phases: [{name, started, seconds, outcome, data}]}. Items are movies, episodes, tracks and
+        photos that are not marked deleted.
 
     Raises:
         Stopped, Transient, Permanent, Unsafe: the run did not come to its end. What it was doing is stopped.
