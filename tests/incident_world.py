@@ -16,7 +16,7 @@ from typing import Any, Self
 from medialift.foundation.jobs import Context
 from medialift.foundation.journal import Entry, Journal, entries
 from medialift.foundation.waiting import SystemClock, wait_until
-from medialift.mounts.probe import Read
+from medialift.mounts.probe import SAMPLE, Read
 from medialift.plex import scan
 from medialift.plex.guard import MountGuard
 from medialift.plex.run import Run
@@ -105,8 +105,13 @@ class IncidentWorld:
         self.plex.down()
         self.mount.down()
 
-    def guarded(self, job: str = "job", *, restartable: bool = True, **more: Any) -> dict[str, Any]:
+    def guarded(
+        self, job: str = "job", *, restartable: bool = True, sample: int = SAMPLE, **more: Any
+    ) -> dict[str, Any]:
         """Run as on an instance, with the mount's rclone in place of its unit.
+
+        Args:
+            sample: how many files are read before and after a scan.
 
         Raises:
             MedialiftError: as the run did.
@@ -116,7 +121,7 @@ class IncidentWorld:
         run = Run.of(self.context(job, self.plex.options(sections=["Movies"], **given)))
         assert isinstance(run.guard, MountGuard)
         programs = {str(self.mount.place): MountProcess(self.mount)} if restartable else {}
-        return replace(run, guard=replace(run.guard, programs=programs)).run()
+        return replace(run, guard=replace(run.guard, programs=programs, number=sample)).run()
 
     def unguarded(self, job: str = "job", **more: Any) -> dict[str, Any]:
         """Run with everything switched off that a test can switch off, and no option can."""
