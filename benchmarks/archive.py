@@ -94,7 +94,8 @@ def _ours(verb: str, source: Path, target: Path) -> _Run:
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=_CHECKOUT, text=True) as process:
         while process.poll() is None:
             for pid in (process.pid, *_children(process.pid)):
-                most[pid] = max(most.get(pid, 0), _peak(pid))
+                # The latest counts: before a new process runs its program, it shows its parent's memory.
+                most[pid] = _peak(pid) or most.get(pid, 0)
             time.sleep(0.1)
         told = process.communicate()[0]
     if process.returncode:

@@ -17,7 +17,7 @@ import zstandard
 
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation import archive
-from medialift.foundation.archive import Member, crew, reader, writer
+from medialift.foundation.archive import Member, crew
 from medialift.foundation.waiting import wait_until
 
 MANY = crew.WORTHWHILE + 1500
@@ -50,10 +50,14 @@ def members(tree: Path) -> list[Member]:
     ]
 
 
-def packed(given) -> bytes:
+def packed(given, workers=2) -> bytes:
     out = io.BytesIO()
-    archive.write(given, out, manifest={"format": 1})
+    archive.write(given, out, manifest={"format": 1}, workers=workers)
     return out.getvalue()
+
+
+def extract(stream, into, **options):
+    return archive.extract(stream, into, workers=2, **options)
 
 
 def unpacked(folder: Path) -> dict[str, tuple[int, int, bytes]]:
@@ -91,12 +95,14 @@ def nobody_is_left():
     assert [path for path in opened if "medialift-archive" in path.name] == []
 
 
-def alone(monkeypatch):
-    for module in (reader, writer):
-        monkeypatch.setattr(module, "hands", lambda: 0)
+@pytest.mark.parametrize(
+    ("processors", "pack", "unpack"), [(1, 0, 0), (2, 0, 2), (3, 1, 3), (4, 2, 4), (64, 4, 4)]
+)
+def test_a_crew_is_as_large_as_the_machine_is_worth(processors, pack, unpack):
+    assert (crew.hands(crew.PACK, processors), crew.hands(crew.UNPACK, processors)) == (pack, unpack)
 
 
-def test_a_crew_writes_the_same_members_in_the_same_order(tree, data, monkeypatch):
+def test_a_crew_writes_the_same_members_in_the_same_order(tree, data):
     def listed(archived):
         told = []
 
@@ -109,8 +115,7 @@ def test_a_crew_writes_the_same_members_in_the_same_order(tree, data, monkeypatc
 
         return archive.open_archive(io.BytesIO(archived)).drain(Listing()), told
 
-    alone(monkeypatch)
-    with_crew, without = listed(data), listed(packed(members(tree)))
+    with_crew, without = listed(data), listed(packed(members(tree), workers=0))
     assert with_crew[1] == without[1]
     assert (with_crew[0].members, with_crew[0].content_bytes) == (
         without[0].members,
@@ -119,13 +124,14 @@ def test_a_crew_writes_the_same_members_in_the_same_order(tree, data, monkeypatc
 
 
 def test_a_crew_unpacks_what_went_in(tree, data, tmp_path):
-    verified = archive.extract(io.BytesIO(data), tmp_path / "out")
+    verified = extract(io.BytesIO(data), tmp_path / "out")
     assert unpacked(tmp_path / "out") == unpacked(tree)
-    assert archive.verify(io.BytesIO(data)) == verified
+    assert archive.verify(io.BytesIO(data), workers=2) == verified
+    assert archive.verify(io.BytesIO(data), workers=0) == verified
 
 
 def test_a_crew_unpacks_only_what_is_wanted(tree, data, tmp_path):
-    verified = archive.extract(io.BytesIO(data), tmp_path / "out", want=lambda name: name.startswith("06"))
+    verified = extract(io.BytesIO(data), tmp_path / "out", want=lambda name: name.startswith("06"))
     assert set(unpacked(tmp_path / "out")) == {name for name in unpacked(tree) if name.startswith("06")}
     assert verified.members == len(members(tree))
 
@@ -141,14 +147,14 @@ def test_a_member_of_which_a_byte_changed_is_found_by_a_crew(tree, tmp_path):
     swapped = packed([*given[:3000], Member(given[3000].name, other), *given[3001:]])
     listed = _member(honest, archive.CHECKSUMS_NAME)
     with pytest.raises(Unsafe, match=f"wrong checksum: {given[3000].name}"):
-        archive.extract(io.BytesIO(_with(swapped, archive.CHECKSUMS_NAME, listed)), tmp_path / "out")
+        extract(io.BytesIO(_with(swapped, archive.CHECKSUMS_NAME, listed)), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_member_given_twice_is_refused_by_a_crew_and_nothing_stays(tree, tmp_path):
     given = members(tree)
     with pytest.raises(Unsafe, match=f"twice, or below another: {given[2500].name}"):
-        archive.extract(io.BytesIO(packed([*given, given[2500]])), tmp_path / "out")
+        extract(io.BytesIO(packed([*given, given[2500]])), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -162,7 +168,7 @@ def test_a_file_that_vanished_or_is_none_is_told_from_a_crew_as_from_one(tree, t
 
 def test_a_truncated_archive_is_refused_by_a_crew_and_nothing_stays(data, tmp_path):
     with pytest.raises(Unsafe, match="truncated"):
-        archive.extract(io.BytesIO(data[: -len(data) // 50]), tmp_path / "out")
+        extract(io.BytesIO(data[: -len(data) // 50]), tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -189,7 +195,7 @@ def test_a_disk_that_is_full_is_told_by_a_worker_and_nothing_stays(data, tmp_pat
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=11m", "tmpfs", disk], check=True)
     try:
         with pytest.raises(OSError, match="No space left on device"):
-            archive.extract(io.BytesIO(data), disk / "out")
+            extract(io.BytesIO(data), disk / "out")
         assert list(disk.iterdir()) == []
     finally:
         subprocess.run(["umount", disk], check=True)
@@ -238,7 +244,7 @@ def test_names_as_long_as_a_disk_allows_hold_nobody_up(tmp_path):
     for number in range(crew.WORTHWHILE + 600):
         (folder / f"{number}").write_bytes(b"x")
     data = packed(members(tmp_path / "tree"))
-    archive.extract(io.BytesIO(data), tmp_path / "out")
+    extract(io.BytesIO(data), tmp_path / "out")
     assert unpacked(tmp_path / "out") == unpacked(tmp_path / "tree")
 
 

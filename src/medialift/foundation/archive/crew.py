@@ -32,10 +32,14 @@ FULL_WEIGHT = 60_000
 PACK, UNPACK = "pack", "unpack"
 
 
-def hands() -> int:
-    """How many workers there should be; 0 where a single processor would only be divided."""
-    processors = len(os.sched_getaffinity(0))
-    return 0 if processors == 1 else min(_MOST, processors)
+def hands(duty: str, processors: int | None = None) -> int:
+    """How many workers are worth their cost on so many processors (None: those of this machine).
+
+    Packing keeps one processor busy besides zstd's threads, so with two there is nobody to gain; creating
+    files costs the kernel more than everything else, so there two are better than one.
+    """
+    count = len(os.sched_getaffinity(0)) if processors is None else processors
+    return max(0, min(_MOST, count - 2 if duty == PACK else count if count > 1 else 0))
 
 
 def weight(name: str) -> int:
@@ -57,9 +61,10 @@ class Crew:
     ends when this process does, however that ends.
     """
 
-    def __init__(self, duty: str) -> None:
+    def __init__(self, duty: str, workers: int) -> None:
         """A crew for one duty, PACK or UNPACK; the block it is used in starts and ends it."""
         self._duty = duty
+        self._count = workers
         self._all: list[_Worker] = []
         self._idle: deque[_Worker] = deque()
         # Those at work, and the slot that is each one's until it answers; oldest first.
@@ -68,14 +73,13 @@ class Crew:
         self._free: list[int] = []
 
     def __enter__(self) -> Crew:
-        count = hands()
-        slots = count * _BATCHES + 1
+        slots = self._count * _BATCHES + 1
         self._handle = os.memfd_create("medialift-archive", os.MFD_CLOEXEC)
         os.ftruncate(self._handle, SLOT * slots)
         self._memory = memoryview(mmap.mmap(self._handle, SLOT * slots))
         self._free = list(range(slots))
         try:
-            for _ in range(count):
+            for _ in range(self._count):
                 self._all.append(self._start())
             self._idle.extend(self._all * _BATCHES)
         except BaseException:

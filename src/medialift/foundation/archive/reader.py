@@ -70,7 +70,7 @@ class _Nowhere:
         raise AssertionError(entry)
 
 
-def verify(stream: BinaryIO) -> Verified:
+def verify(stream: BinaryIO, *, workers: int | None = None) -> Verified:
     """Read the whole archive and compare every member with its checksum.
 
     Raises:
@@ -78,10 +78,16 @@ def verify(stream: BinaryIO) -> Verified:
             leaves the folder; or it is no archive at all.
         OSError, Transient: as `stream.read` raises them.
     """
-    return open_archive(stream).drain(_Nowhere())
+    return open_archive(stream, workers=workers).drain(_Nowhere())
 
 
-def extract(stream: BinaryIO, into: Path, *, want: Callable[[str], bool] = lambda _name: True) -> Verified:
+def extract(
+    stream: BinaryIO,
+    into: Path,
+    *,
+    want: Callable[[str], bool] = lambda _name: True,
+    workers: int | None = None,
+) -> Verified:
     """Unpack the members whose name `want` accepts; all are verified, wanted or not.
 
     `into` must not exist, or be an empty folder. The members are unpacked beside it under a hidden name,
@@ -92,7 +98,7 @@ def extract(stream: BinaryIO, into: Path, *, want: Callable[[str], bool] = lambd
         OSError: disk full, no permission.
     """
     with Unpacking(into, want) as sink:
-        verified = open_archive(stream).drain(sink)
+        verified = open_archive(stream, workers=workers).drain(sink)
         sink.publish()
     return verified
 
@@ -102,8 +108,11 @@ def read_manifest(stream: BinaryIO) -> Mapping[str, Any]:
     return open_archive(stream).manifest
 
 
-def open_archive(stream: BinaryIO) -> Reader | legacy.LegacyReader:
+def open_archive(stream: BinaryIO, *, workers: int | None = None) -> Reader | legacy.LegacyReader:
     """The manifest is read at once, the rest by `drain`.
+
+    Args:
+        workers: processes that hash and create the files of a large archive; None takes what pays off here.
 
     Raises:
         Unsafe: this is neither an archive of ours nor a `.tar.gz`.
@@ -111,7 +120,7 @@ def open_archive(stream: BinaryIO) -> Reader | legacy.LegacyReader:
     source = Source(stream)
     magic = source.magic()
     if magic == ZSTD_MAGIC:
-        return Reader(source)
+        return Reader(source, hands(UNPACK) if workers is None else workers)
     if magic[:2] == GZIP_MAGIC:
         return legacy.LegacyReader(source)
     if not magic:
@@ -122,8 +131,9 @@ def open_archive(stream: BinaryIO) -> Reader | legacy.LegacyReader:
 class Reader:
     """An archive of ours, positioned behind its manifest."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, workers: int) -> None:
         self._source = source
+        self._workers = workers
         self._zstd = Zstd(source)
         self._unpacked: Unpacked = self._zstd
         self._buffer = memoryview(bytearray(SLOT))
@@ -151,8 +161,8 @@ class Reader:
                     self._settle()
                     self._compare(entry, computed)
                     break
-                if members == WORTHWHILE and hands() and isinstance(sink, _Nowhere | Unpacking):
-                    self._enlist(crews.enter_context(Crew(UNPACK)))
+                if members == WORTHWHILE and self._workers and isinstance(sink, _Nowhere | Unpacking):
+                    self._enlist(crews.enter_context(Crew(UNPACK, self._workers)))
                 if self._crew and isinstance(sink, _Nowhere | Unpacking) and entry.size <= SLOT - BLOCK:
                     self._hand_over(entry, sink)
                 else:

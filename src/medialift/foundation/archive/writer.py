@@ -49,6 +49,7 @@ def write(
     manifest: Mapping[str, Any],
     level: int = 3,
     threads: int = -1,
+    workers: int | None = None,
 ) -> Written:
     """Stream `members` to `out` as one archive; `members` may be a generator and is never listed.
 
@@ -57,6 +58,7 @@ def write(
         manifest: written first, as JSON.
         level: zstd's, 1 to 19.
         threads: zstd's worker threads; -1 is one per processor.
+        workers: processes that read and hash the files of a large archive; None takes what pays off here.
 
     Raises:
         Transient: a file shrank, grew or vanished while it was read.
@@ -64,7 +66,8 @@ def write(
         OSError: as `out.write` raises it.
     """
     with tempfile.SpooledTemporaryFile(max_size=_SPOOL_IN_MEMORY) as checksums, ExitStack() as crews:
-        writer = _Writer(out, level, threads, checksums, crews)
+        team = hands(PACK) if workers is None else workers
+        writer = _Writer(out, level, threads, team, checksums, crews)
         content = json.dumps(manifest, indent=2, ensure_ascii=False).encode()
         writer.add(Member(MANIFEST_NAME, content))
         with listed_ahead(members) as listed:
@@ -97,7 +100,7 @@ class _Hashing:
 
 class _Writer:
     def __init__(
-        self, out: BinaryIO, level: int, threads: int, checksums: IO[bytes], crews: ExitStack
+        self, out: BinaryIO, level: int, threads: int, workers: int, checksums: IO[bytes], crews: ExitStack
     ) -> None:
         self._out = _Hashing(out)
         parameters = zstandard.ZstdCompressionParameters.from_level(
@@ -112,7 +115,7 @@ class _Writer:
         self._checksums = checksums
         self._crews = crews
         self._crew: Crew | None = None
-        self._hands = hands()
+        self._workers = workers
         self._queue: list[Member] = []
         self._given: deque[list[Member]] = deque()
         self._weight = 0
@@ -121,13 +124,13 @@ class _Writer:
     def add(self, member: Member) -> None:
         """Write one member, or have it written in its turn by one of the crew."""
         checked_name(member.name)
-        if isinstance(member.source, bytes) or not self._hands:
+        if isinstance(member.source, bytes) or not self._workers:
             self.settle()
             self._add_here(member)
         elif self._crew is None:
             self._add_here(member)
             if self._members >= WORTHWHILE:
-                self._crew = self._crews.enter_context(Crew(PACK))
+                self._crew = self._crews.enter_context(Crew(PACK, self._workers))
         else:
             self._queue.append(member)
             self._weight += weight(member.name) + weight(os.fspath(member.source))
