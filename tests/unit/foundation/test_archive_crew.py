@@ -213,13 +213,14 @@ def workers():
 def members(tree):
     for number, path in enumerate(sorted(path for path in tree.rglob("*") if path.is_file())):
         if number == 2304:
-            while not workers():
+            until = time.monotonic() + 60
+            while not workers() and time.monotonic() < until:
                 time.sleep(0.05)
             print(*workers(), flush=True)
             time.sleep(600)
         yield archive.Member(str(path.relative_to(tree)), path)
 
-archive.write(members(Path(sys.argv[1])), io.BytesIO(), manifest={})
+archive.write(members(Path(sys.argv[1])), io.BytesIO(), manifest={}, workers=2)
 """
 
 
