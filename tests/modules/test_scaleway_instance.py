@@ -173,7 +173,7 @@ def test_an_instance_that_was_ready_can_be_spared_and_what_was_never_ready_goes(
     world: CloudWorld, instance: Run
 ) -> None:
     world.boot.deaf = True
-    assert instance(timeout="1s")["failed"] is True
+    assert instance(timeout="5s")["failed"] is True
     assert world.inventory()["servers"] == 1
     gone = instance(state="absent", unfinished_only=True)
     assert (gone["changed"], gone["destroyed"]) == (True, True)

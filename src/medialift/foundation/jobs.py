@@ -215,7 +215,11 @@ def cancel(folder: Path, runner: Runner | None = None) -> bool:
         runner(["systemctl", "stop", "--no-block", UNIT.format(name=folder.name)]).checked(
             "systemd would not stop the job"
         )
-    elif now == RUNNING:
+    else:
+        # One that was asked for a moment ago begins yet, and would not know that nobody wants it any more.
+        wait_until(
+            lambda: startable(folder) or state(folder).state != WAITING, at_most=START_SECONDS, every=0.05
+        )
         # One that has just begun holds its lock a moment before it says who it is.
         wait_until(partial(_told_to_end, folder / "lock"), at_most=START_SECONDS, every=0.05)
     return True

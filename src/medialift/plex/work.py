@@ -96,7 +96,7 @@ class Job:
             return True
         jobs.cancel(self.folder, self.runner if self.supervisor == SYSTEMD else None)
         # One that never began has nothing to end.
-        if now.state == jobs.RUNNING:
+        if jobs.RUNNING in (now.state, self.status().state):
             ended = jobs.follow(self.folder, at_most=at_most, every=every)
             if not ended.ended:
                 raise Transient(

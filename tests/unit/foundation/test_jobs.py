@@ -177,6 +177,14 @@ def test_sigterm_ends_a_job_cleanly_as_stopped(folder: Path) -> None:
     assert (status.state, status.error["what"]) == ("failed", "The job was stopped")
 
 
+def test_a_job_that_was_asked_for_a_moment_ago_is_stopped_too(folder: Path) -> None:
+    jobs.submit(folder, "wait", {})
+    assert jobs.start_detached(folder, PROGRAM)
+    assert jobs.cancel(folder)
+    assert jobs.follow(folder, at_most=20, every=0.05).ended
+    assert not jobs.cancel(folder)
+
+
 def test_a_killed_job_died_and_can_be_started_again(folder: Path) -> None:
     jobs.submit(folder, "wait", {})
     jobs.start_detached(folder, PROGRAM)
