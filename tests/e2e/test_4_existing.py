@@ -1,4 +1,7 @@
-"""Chapter 4: a burst on a machine that is there already. Home gets its archive, and keeps what people did."""
+"""Chapter 4: a burst on a machine that is there already. Home gets its archive, and keeps what people did.
+
+While the machine scans, its mount hangs: rclone is frozen, so that systemd sees nothing to restart.
+"""
 
 import json
 
@@ -6,13 +9,16 @@ import pytest
 import yaml
 
 from medialift.cloud import cloudinit, hostkey
+from medialift.foundation.waiting import wait_until
 from sandbox.docker import docker
 from sandbox.machines import Machine, UserData
 from tests import burst_world
-from tests.burst_world import SETTINGS, counts, home_plex, on_home, play, succeed
+from tests.burst_world import SETTINGS, Played, counts, home_plex, on_home, play, start, succeed
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("sandbox")]
 ADDRESS = SETTINGS.address(50)
+# As the sandbox's inventory sets it: what is given here stands in its place.
+PACE = {"poll": 0.4, "quiet_polls": 6, "analyse_start": 3}
 
 
 @pytest.fixture(scope="module")
@@ -51,9 +57,9 @@ def machine(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def burst(delta, machine):
-    """A burst of two sections, whose archive goes into the store and home."""
+    """A burst of two sections, whose archive goes into the store and home; its mount hangs in mid-scan."""
     artifacts = machine / "artifacts"
-    played = succeed(
+    played = start(
         "plex_burst",
         artifacts=artifacts,
         inventories=(machine / "hosts.yml",),
@@ -61,9 +67,23 @@ def burst(delta, machine):
             "burst_provider": "existing",
             "plex_burst_sections": ["Movies", "Music"],
             "plex_burst_destinations": ["store", "home"],
+            "plex_burst_times": {**PACE, "mount": 10, "probe_every": 1, "probe_failures": 1, "cease": 10},
         },
     )
-    return played, json.loads((artifacts / "report.json").read_text())
+    with played:
+        assert wait_until(lambda: frozen() or played.poll() is not None, at_most=500, every=0.1)
+        output, _ = played.communicate(timeout=500)
+    assert played.returncode == 0, output[-6000:]
+    return Played(played.returncode, output), json.loads((artifacts / "report.json").read_text())
+
+
+def frozen():
+    """Whether the first section is being scanned; then the program behind the mount stands still."""
+    return docker(
+        *("exec", "medialift-existing", "sh", "-c"),
+        "grep -qs '\"scan Movies\"' /var/lib/medialift/jobs/plex-run-*/journal.jsonl || exit 0"
+        "; systemctl kill --signal STOP rclone-media.service && echo frozen",
+    )
 
 
 def test_nothing_was_provisioned_and_only_the_chosen_sections_were_worked_on(burst):
@@ -75,6 +95,21 @@ def test_nothing_was_provisioned_and_only_the_chosen_sections_were_worked_on(bur
     grew = {s["name"] for s in report["sections"] if s["items_after"] > s["items_before"]}
     assert grew == {"Movies", "Music"}
     assert "TV Shows: " in played.output
+
+
+def test_the_mount_that_hung_was_brought_back_and_the_section_scanned_again(burst, machine, tmp_path):
+    found = burst_world.logs(machine / "artifacts", tmp_path / "logs")
+    [result] = [
+        json.loads(text)
+        for name, text in found.members.items()
+        if "/plex-run-" in name and name.endswith("/result.json")
+    ]
+    mounts = result["value"]["mounts"]
+    assert [recovery["healed"] for recovery in mounts["recoveries"]] == [True], mounts
+    # A frozen program that is told to end by systemd is woken for it.
+    steps = [step["step"] for step in mounts["recoveries"][0]["steps"]]
+    assert steps == ["stop consumers", "terminate", "detach", "start", "probe", "resume"], mounts
+    assert [probe["state"] for probe in mounts["ill"]][:1] == ["hung"], mounts["ill"]
 
 
 def test_the_machine_is_clean_afterwards(burst):
