@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from sandbox.settings import ROOT
+from tests.ansible_world import ansible_playbook
 
 # What is asked for, by the name under which a test reads it.
 VALUES = {
@@ -67,17 +66,6 @@ def rendered(
         ],
     }
     (folder / "play.yml").write_text(json.dumps([play]))
-    played = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", str(inventory / "hosts.json"), str(folder / "play.yml")),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
-    )
+    played = ansible_playbook("-i", str(inventory / "hosts.json"), str(folder / "play.yml"), home=folder)
     assert played.returncode == 0, played.stdout + played.stderr
     return {name: json.loads((folder / f"{name}.json").read_text()) for name in machines}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ import pytest
 
 from medialift.foundation import journal
 from sandbox.settings import ROOT
+from tests.ansible_world import ansible_playbook
 from tests.preflight_world import PreflightWorld, make
 from tests.store_world import StoreWorld
 
@@ -50,18 +49,10 @@ def burst(world: PreflightWorld, folder: Path, **changes: Any) -> tuple[int, str
         }
     }
     (folder / "hosts.yml").write_text(json.dumps(inventory))
-    played = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", str(folder / "hosts.yml"), str(ROOT / "playbooks/plex_burst.yml")),
-            *("--extra-vars", json.dumps(values)),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(folder)},
-        capture_output=True,
-        text=True,
-        timeout=180,
-        check=False,
+    played = ansible_playbook(
+        *("-i", str(folder / "hosts.yml"), str(ROOT / "playbooks/plex_burst.yml")),
+        *("--extra-vars", json.dumps(values)),
+        home=folder,
     )
     return played.returncode, " ".join((played.stdout + played.stderr).split())
 
@@ -121,17 +112,9 @@ def test_a_check_of_a_machine_that_has_the_runtime_waits_for_no_run(tmp_path: Pa
     play = {"name": "Play", "hosts": "localhost", "gather_facts": False, "tasks": [facts, scan]}
     (tmp_path / "play.json").write_text(json.dumps([play]))
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
-    played = subprocess.run(
-        [
-            str(Path(sys.executable).parent / "ansible-playbook"),
-            *("-i", "localhost,", "--check", "--extra-vars", json.dumps(local), str(tmp_path / "play.json")),
-        ],
-        cwd=ROOT,
-        env={**os.environ, "ANSIBLE_CONFIG": str(ROOT / "ansible.cfg"), "HOME": str(tmp_path)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
+    played = ansible_playbook(
+        *("-i", "localhost,", "--check", "--extra-vars", json.dumps(local), str(tmp_path / "play.json")),
+        home=tmp_path,
     )
     assert played.returncode == 0, played.stdout + played.stderr
     assert "RETRYING" not in played.stdout

@@ -10,6 +10,7 @@ from medialift.errors import Permanent, Transient
 from medialift.foundation import process
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.process import Runner
+from medialift.foundation.systemd import shown
 from medialift.foundation.waiting import Clock, SystemClock, wait_until
 
 # Longer than the longest stop of a Plex (its image is given 120 s, its unit 30 s more). One whose threads are
@@ -84,10 +85,5 @@ class Consumers:
             )
 
     def _state(self, unit: str) -> str:
-        told = self.runner(
-            ["systemctl", "show", "--property=LoadState", "--property=ActiveState", unit]
-        ).checked("systemd does not answer")
-        values = dict(line.split("=", 1) for line in told.out.splitlines() if "=" in line)
-        if values.get("LoadState") != "loaded":
-            raise Permanent("There is no such service", unit, "Correct the list of consumers")
-        return values.get("ActiveState", "unknown")
+        hint = "Correct the list of consumers"
+        return shown(unit, "ActiveState", runner=self.runner, hint=hint) or "unknown"

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from medialift.errors import Permanent
 from medialift.foundation import process
 from medialift.foundation.process import Runner
+from medialift.foundation.systemd import shown
 
 _patient = process.runner(timeout=30.0)
 
@@ -43,15 +43,8 @@ class SystemdUnit:
 
     def pids(self) -> list[int]:
         """Its main process, if it has one."""
-        told = self.runner(
-            ["systemctl", "show", "--property=LoadState", "--property=MainPID", self.unit]
-        ).checked("systemd does not answer")
-        values = dict(line.split("=", 1) for line in told.out.splitlines() if "=" in line)
-        if values.get("LoadState") != "loaded":
-            raise Permanent(
-                "There is no such service", self.unit, "Name the unit that mounts it, such as rclone-media"
-            )
-        main = int(values.get("MainPID", "0"))
+        hint = "Name the unit that mounts it, such as rclone-media"
+        main = int(shown(self.unit, "MainPID", runner=self.runner, hint=hint) or 0)
         return [main] if main else []
 
     def stop(self) -> None:

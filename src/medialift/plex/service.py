@@ -9,6 +9,7 @@ from typing import Protocol
 
 from medialift.errors import Permanent, Transient
 from medialift.foundation.process import Runner, run, runner
+from medialift.foundation.systemd import shown
 from medialift.foundation.waiting import Clock, wait_until
 
 # Plex writes its databases out when it stops: 120 s is what its image is given, more for a slow disk.
@@ -94,15 +95,8 @@ class PlexService:
             )
 
     def _state(self) -> str:
-        told = self.runner(
-            ["systemctl", "show", "--property=LoadState", "--property=ActiveState", self.unit]
-        ).checked("systemd does not answer")
-        values = dict(line.split("=", 1) for line in told.out.splitlines() if "=" in line)
-        if values.get("LoadState") != "loaded":
-            raise Permanent(
-                "There is no such service", self.unit, "Set plex.unit to the service that runs Plex"
-            )
-        return values.get("ActiveState", "unknown")
+        hint = "Set plex.unit to the service that runs Plex"
+        return shown(self.unit, "ActiveState", runner=self.runner, hint=hint) or "unknown"
 
 
 @dataclass(frozen=True)
