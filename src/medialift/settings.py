@@ -17,7 +17,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
@@ -27,6 +36,7 @@ from pydantic_settings import (
 )
 
 from medialift.errors import Permanent
+from medialift.foundation.hours import Hours
 from medialift.foundation.units import parse_duration, parse_size
 
 DEFAULT_FILE = Path("/etc/medialift/medialift.toml")
@@ -64,10 +74,45 @@ def _absolute(value: Path) -> Path:
     return value
 
 
+def _hours(value: str) -> str:
+    try:
+        Hours.parse(value)
+    except Permanent as error:
+        raise ValueError(str(error)) from error
+    return value
+
+
+def _socket_address(value: str) -> str:
+    parts = urlsplit(value)
+    if value and (parts.scheme not in ("ws", "wss") or not parts.hostname):
+        raise ValueError("The address of a socket starts with ws:// or wss:// and names a host")
+    if parts.username or parts.password or parts.query:
+        raise ValueError("Only the address belongs here: no name, password or token")
+    return value
+
+
+def _database_address(value: SecretStr) -> SecretStr:
+    # The value is secret, so nothing of it is told.
+    address = value.get_secret_value()
+    if address and not address.startswith(("postgresql://", "postgres://")):
+        raise ValueError("The address of a database starts with postgresql://")
+    return value
+
+
+def _map_file(value: Path) -> Path:
+    if value.suffix not in (".yml", ".yaml", ".json"):
+        raise ValueError("A map is a file of YAML or JSON: its name ends in .yml, .yaml or .json")
+    return _absolute(value)
+
+
 Size = Annotated[int, BeforeValidator(_size)]
 Duration = Annotated[float, BeforeValidator(_duration)]
 WebAddress = Annotated[str, AfterValidator(_web_address)]
 AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
+HoursOfDay = Annotated[str, AfterValidator(_hours)]
+SocketAddress = Annotated[str, AfterValidator(_socket_address)]
+DatabaseAddress = Annotated[SecretStr, AfterValidator(_database_address)]
+MapFile = Annotated[Path, AfterValidator(_map_file)]
 
 
 class _Section(BaseModel):
@@ -193,6 +238,125 @@ class CloudSettings(_Section):
     )
 
 
+class DatabaseSettings(_Section):
+    """The PostgreSQL that holds the ledger and the queue."""
+
+    url: DatabaseAddress = Field(
+        default=SecretStr(""),
+        description="address of the database, such as postgresql://medialift:password@db.example/medialift; "
+        "empty: postgresql:///medialift, which is this host's own, over its socket and without a password",
+    )
+    embedded: AbsolutePath | None = Field(
+        default=None,
+        description="data folder of a server of our own, started when it is needed and used instead of url: "
+        "for tests and demos, never for a library that matters",
+    )
+
+
+class BooksSettings(_Section):
+    """The Calibre library that goes into MyBookshelf2, and how."""
+
+    library: AbsolutePath | None = Field(
+        default=None, examples=["/srv/calibre"], description="Calibre's library: the folder with metadata.db"
+    )
+    collection: str = Field(
+        default="calibre",
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="name of this library in the ledger; two libraries need two names",
+    )
+    server: WebAddress = Field(default="http://127.0.0.1:6006", description="address of MyBookshelf2")
+    socket: SocketAddress = Field(
+        default="",
+        examples=["ws://127.0.0.1:8080/ws"],
+        description="address of its WebSocket; empty: ws://HOST:8080/ws, HOST being that of server",
+    )
+    user: str = Field(default="", description="name to log in with; it needs the right to upload")
+    password: SecretStr = Field(default=SecretStr(""), description="password of this user")
+    server_database: DatabaseAddress = Field(
+        default=SecretStr(""),
+        description="address of MyBookshelf2's own database, for learning faster what it has already; "
+        "only read; empty: its API is asked",
+    )
+    parallel_uploads: int = Field(
+        default=4, ge=1, le=64, description="files that one worker has in flight at a time"
+    )
+    batch: int = Field(default=50, ge=1, le=1000, description="books that one worker takes at once")
+    max_upload: Size = Field(
+        default=524_288_000,
+        ge=8192,
+        description="largest request that the server takes (its MAX_CONTENT_LENGTH); a file that is larger "
+        "is skipped with this reason",
+    )
+    transfer: Literal["copy", "hardlink", "reflink", "symlink"] = Field(
+        default="copy",
+        description="what becomes of the bytes on the server's disk; all but copy need server_books",
+    )
+    server_books: AbsolutePath | None = Field(
+        default=None,
+        description="the server's data folder (its DATA) as this host sees it, for transfers other than copy",
+    )
+    bandwidth: Size = Field(default=0, description="bytes per second of all workers together; 0: no limit")
+    hours: HoursOfDay = Field(
+        default="",
+        examples=["22:00-06:30"],
+        description="hours of the day in which books are uploaded, in local time; empty: always",
+    )
+    default_language: str = Field(
+        default="en",
+        pattern=r"^[a-z]{2,3}$",
+        description="code of the language that a book gets whose own the server does not know",
+    )
+    language_map: MapFile | None = Field(
+        default=None,
+        examples=["/etc/medialift/languages.yml"],
+        description="file with a map from Calibre's language codes to the server's (YAML or JSON), "
+        "before the one that is built in",
+    )
+    genre_map: MapFile | None = Field(
+        default=None,
+        examples=["/etc/medialift/genres.yml"],
+        description="file with a map from Calibre's tags to the server's genres (YAML or JSON), "
+        "before the one that is built in",
+    )
+    attempts: int = Field(
+        default=3,
+        ge=1,
+        description="attempts per book before it counts as failed; waits of 2, 4, 8 s between",
+    )
+    timeout: Duration = Field(
+        default=120.0, gt=0, description="time without an answer after which a request counts as lost"
+    )
+
+    @model_validator(mode="after")
+    def _transfer_has_its_folder(self) -> BooksSettings:
+        if self.transfer != "copy" and self.server_books is None:
+            raise ValueError(
+                f"The transfer '{self.transfer}' needs server_books, the server's data folder here"
+            )
+        return self
+
+
+class WorkerSettings(_Section):
+    """The processes that take work from the ledger."""
+
+    name: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9._@:-]*$",
+        description="name of this worker, one of its kind; empty: the host's name and the unit's instance",
+    )
+    heartbeat: Duration = Field(default=10.0, gt=0, description="time between two signs of life")
+    lease: Duration = Field(
+        default=120.0, gt=0, description="time after which the work of a worker that is silent is given away"
+    )
+    sweep: Duration = Field(default=15.0, gt=0, description="time between two rounds of the supervisor")
+
+    @model_validator(mode="after")
+    def _lease_outlives_a_heartbeat(self) -> WorkerSettings:
+        if self.lease < 2 * self.heartbeat:
+            raise ValueError("A lease must last for two heartbeats at least: else it ends under live workers")
+        return self
+
+
 class RuntimeSettings(_Section):
     """How this program behaves."""
 
@@ -217,6 +381,9 @@ class Settings(BaseSettings):
     notify: NotifySettings = NotifySettings()
     jobs: JobSettings = JobSettings()
     cloud: CloudSettings = CloudSettings()
+    database: DatabaseSettings = DatabaseSettings()
+    books: BooksSettings = BooksSettings()
+    workers: WorkerSettings = WorkerSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     @classmethod
@@ -430,6 +597,7 @@ def _kind(field: FieldInfo) -> str:
         (_size, "size"),
         (_duration, "duration"),
         (_web_address, "address"),
+        (_socket_address, "address"),
     ):
         if id(function) in marks:
             return word
