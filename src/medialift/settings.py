@@ -453,6 +453,26 @@ def load(file: Path | None = None) -> Loaded:
     return Loaded(settings, path, found, values, environment)
 
 
+def overriding(loaded: Loaded, given: Mapping[str, Mapping[str, Any]], *, origin: str = "") -> Settings:
+    """The settings with values that one call gave, above those of the file and of the environment.
+
+    Args:
+        given: {section: {name: value}}, as in the file.
+        origin: where they came from, for the message when one is wrong.
+
+    Raises:
+        Permanent: a value is wrong; every wrong value is named.
+    """
+    changed: dict[str, BaseModel] = {}
+    for section, values in given.items():
+        before: BaseModel = getattr(loaded.settings, section)
+        try:
+            changed[section] = type(before).model_validate({**dict(before), **values})
+        except ValidationError as error:
+            raise _wrong_values(error, Path(origin or "this call"), {}, section) from None
+    return loaded.settings.model_copy(update=changed)
+
+
 def file_in_use() -> Path:
     """The settings file that `load` reads when it is told none; it need not be there."""
     return Path(os.environ.get(FILE_VARIABLE) or DEFAULT_FILE)
@@ -523,10 +543,12 @@ def _read(path: Path, *, required: bool) -> tuple[bool, dict[str, Any]]:
         ) from None  # the text around may hold secrets
 
 
-def _wrong_values(error: ValidationError, path: Path, environment: Mapping[str, Any]) -> Permanent:
+def _wrong_values(
+    error: ValidationError, path: Path, environment: Mapping[str, Any], within: str = ""
+) -> Permanent:
     lines = []
     for problem in error.errors(include_input=False, include_url=False, include_context=False):
-        where = [str(part) for part in problem["loc"]]
+        where = [*([within] if within else []), *(str(part) for part in problem["loc"])]
         name = ".".join(where)
         section = environment.get(where[0])
         in_environment = isinstance(section, Mapping) and (len(where) < 2 or where[1] in section)

@@ -151,3 +151,37 @@ def test_a_dotenv_file_in_the_folder_one_stands_in_never_counts(tmp_path, monkey
 def test_variables_of_other_programs_with_the_same_prefix_do_no_harm(write, monkeypatch):
     monkeypatch.setenv("MEDIALIFT_SANDBOX_SUBNET", "172.30.78.0/24")
     assert settings.load(write("")).settings.store.bucket == ""
+
+
+def test_what_one_call_gives_stands_above_file_and_environment_and_is_checked_like_them(write, monkeypatch):
+    monkeypatch.setenv("MEDIALIFT_BOOKS__COLLECTION", "elsewhere")
+    loaded = settings.load(write('[books]\nbandwidth = "1 MB"\n'))
+    given = settings.overriding(loaded, {"books": {"collection": "second", "max_upload": "100 MiB"}})
+    assert (given.books.collection, given.books.max_upload) == ("second", 104857600)
+    assert given.books.bandwidth == 1_000_000
+    with pytest.raises(Permanent, match=r"books\.hours \(from the playbook\): These are not hours"):
+        settings.overriding(loaded, {"books": {"hours": "late"}}, origin="the playbook")
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ('[books]\nhours = "22:00 to 6"', "These are not hours of the day"),
+        ('[books]\nlanguage_map = "/etc/medialift/languages.ini"', "A map is a file of YAML or JSON"),
+        ('[books]\ntransfer = "hardlink"', "needs server_books"),
+        ('[books]\nsocket = "http://books.example:8080/ws"', "starts with ws:// or wss://"),
+        ('[books]\ncollection = "My Library"', "books.collection"),
+        ('[workers]\nlease = "15s"', "A lease must last for two heartbeats"),
+    ],
+)
+def test_a_wrong_setting_of_books_or_workers_is_named_before_anything_begins(write, text, told):
+    with pytest.raises(Permanent) as error:
+        settings.load(write(text))
+    assert told in str(error.value)
+
+
+def test_a_wrong_database_address_is_refused_and_not_shown(write):
+    with pytest.raises(Permanent) as error:
+        settings.load(write('[database]\nurl = "mysql://me:hidden-word@db/x"'))
+    assert "starts with postgresql://" in str(error.value)
+    assert "hidden-word" not in str(error.value)
