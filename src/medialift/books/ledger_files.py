@@ -1,0 +1,109 @@
+"""What the ledger knows of the files: counted for status and metrics, streamed in order for verify."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from medialift.books.accounts import (
+    ACCOUNT_OF_FILE,
+    ACCOUNT_OF_REST,
+    KIND_OF_FILE,
+    KIND_OF_REST,
+    Accounts,
+)
+from medialift.books.comparison import Booked, BookedFile
+
+PIPELINE = "books"
+_AT_ONCE = 2000
+
+# Files about which something is written, and the rest of each book, which its item only counts.
+_COUNTED = text(f"""
+    select account, kind, sum(files)::bigint as files, sum(bytes)::bigint as bytes from (
+      select {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind,
+             count(*) as files, coalesce(sum(f.size), 0) as bytes
+        from item i join book_file f on f.item_id = i.id
+       where i.pipeline = :pipeline and i.collection = :collection
+       group by 1, 2
+      union all
+      select {ACCOUNT_OF_REST}, {KIND_OF_REST},
+             sum(greatest(i.weight - coalesce(w.files, 0), 0)),
+             sum(greatest(i.bytes - coalesce(w.bytes, 0), 0) * (i.weight > coalesce(w.files, 0))::int)
+        from item i
+        left join (select item_id, count(*) as files, sum(size) as bytes from book_file group by item_id) w
+          on w.item_id = i.id
+       where i.pipeline = :pipeline and i.collection = :collection
+       group by 1, 2
+    ) counted group by account, kind""")  # noqa: S608  its parts are constants of ours
+
+_STREAMED = text(f"""
+    select i.key::bigint as book, i.weight, i.bytes, coalesce(i.fingerprint, '') as fingerprint,
+           {ACCOUNT_OF_REST} as rest, {KIND_OF_REST} as rest_kind,
+           f.format, coalesce(f.size, 0) as size, {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind
+      from item i left join book_file f on f.item_id = i.id
+     where i.pipeline = :pipeline and i.collection = :collection
+     order by i.key::bigint, f.format collate "C" """)  # noqa: S608
+
+_LISTED = text(f"""
+    select * from (
+      select i.key::bigint as book, f.format, {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind,
+             coalesce(nullif(f.reason, ''), i.error_text, '') as reason, coalesce(f.size, 0) as size, f.path
+        from item i join book_file f on f.item_id = i.id
+       where i.pipeline = :pipeline and i.collection = :collection
+      union all
+      select i.key::bigint, '', {ACCOUNT_OF_REST}, {KIND_OF_REST}, coalesce(i.error_text, ''), i.bytes, ''
+        from item i
+       where i.pipeline = :pipeline and i.collection = :collection
+         and i.weight > (select count(*) from book_file f where f.item_id = i.id)
+    ) listed
+     where account = any(:accounts) and (:kind = '' or kind = :kind)
+     order by book, format limit :limit""")  # noqa: S608
+
+
+def counted(connection: Connection, collection: str) -> Accounts:
+    """Every file of the collection by account and kind of reason."""
+    rows = connection.execute(_COUNTED, {"pipeline": PIPELINE, "collection": collection})
+    return Accounts.of_rows(row._asdict() for row in rows)
+
+
+def streamed(connection: Connection, collection: str) -> Iterator[Booked]:
+    """Every book of the collection in the order of Calibre's ids; a few thousand rows are held at a time."""
+    rows = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE).execute(
+        _STREAMED, {"pipeline": PIPELINE, "collection": collection}
+    )
+    for _, group in groupby(rows, key=attrgetter("book")):
+        yield _booked(list(group))
+
+
+def listed(
+    connection: Connection, collection: str, accounts: list[str], *, kind: str = "", limit: int = 100
+) -> list[dict[str, Any]]:
+    """Files of some accounts with their reasons: [{book, format, account, kind, reason, size, path}].
+
+    A book that failed before anything was written about its files is one line without a format.
+    """
+    wanted = {
+        "pipeline": PIPELINE,
+        "collection": collection,
+        "accounts": accounts,
+        "kind": kind,
+        "limit": limit,
+    }
+    return [dict(row._mapping) for row in connection.execute(_LISTED, wanted)]
+
+
+def _booked(rows: list[Row[Any]]) -> Booked:
+    first = rows[0]
+    return Booked(
+        first.book,
+        first.rest,
+        first.rest_kind,
+        first.weight,
+        first.bytes,
+        first.fingerprint,
+        tuple(BookedFile(row.format, row.size, row.account, row.kind) for row in rows if row.format),
+    )
