@@ -1,0 +1,186 @@
+"""The tables of the ledger. The migrations make them; everything else reads their columns from here."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Sequence,
+    SmallInteger,
+    Table,
+    Text,
+    UniqueConstraint,
+    func,
+    text,
+)
+from sqlalchemy.dialects.postgresql import JSONB
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "%(table_name)s_%(column_0_N_name)s",
+        "uq": "%(table_name)s_%(column_0_N_name)s_once",
+        "ck": "%(table_name)s_%(constraint_name)s",
+        "fk": "%(table_name)s_%(column_0_N_name)s_of_%(referred_table_name)s",
+        "pk": "%(table_name)s_pk",
+    }
+)
+
+ITEM_STATES = ("ready", "leased", "done", "skipped", "failed", "paused", "cancelled")
+FINISHED_STATES = ("done", "skipped", "failed", "cancelled")
+WORKER_STATES = ("running", "draining", "paused", "gone")
+
+claim_token = Sequence("claim_token", metadata=metadata)
+"""Where fencing tokens come from: each claim takes the next one, so a later holder has a higher token."""
+
+
+def _moment(name: str, *, now: bool = False, nullable: bool = False) -> Column[object]:
+    return Column(
+        name, DateTime(timezone=True), nullable=nullable, server_default=func.now() if now else None
+    )
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+item = Table(
+    "item",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("pipeline", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("key", Text, nullable=False),
+    Column("state", Text, nullable=False, server_default="ready"),
+    Column("priority", BigInteger, nullable=False, server_default="0"),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    _moment("not_before", now=True),
+    Column("lease_owner", Text),
+    # Kept when the lease ended: whoever finished it may ask again whether its own finish went through.
+    Column("lease_token", BigInteger),
+    _moment("lease_until", nullable=True),
+    Column("cancel", Boolean, nullable=False, server_default="false"),
+    Column("weight", Integer, nullable=False, server_default="1"),
+    _count("bytes"),
+    Column("fingerprint", Text),
+    Column("payload", JSONB, nullable=False, server_default="{}"),
+    Column("error_kind", Text),
+    Column("error_text", Text),
+    Column("result", JSONB),
+    _moment("created", now=True),
+    _moment("changed", now=True),
+    UniqueConstraint("pipeline", "collection", "key"),
+    CheckConstraint(f"state in {ITEM_STATES}", name="state"),
+    # Room on each page for the new version of a row: an item is written four times in its life.
+    postgresql_with={"fillfactor": 80},
+)
+Index(
+    "item_ready",
+    item.c.pipeline,
+    item.c.collection,
+    item.c.priority.desc(),
+    item.c.id,
+    postgresql_where=text("state = 'ready'"),
+)
+Index("item_leased", item.c.lease_until, postgresql_where=text("state = 'leased'"))
+Index("item_failed", item.c.pipeline, item.c.collection, postgresql_where=text("state = 'failed'"))
+
+attempt = Table(
+    "attempt",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("item_id", BigInteger, ForeignKey("item.id", ondelete="CASCADE"), nullable=False, index=True),
+    Column("number", Integer, nullable=False),
+    Column("worker", Text),
+    _moment("started", nullable=True),
+    _moment("ended", now=True),
+    Column("outcome", Text, nullable=False),
+    Column("error_kind", Text),
+    Column("error_text", Text),
+    comment="One row per attempt that did not succeed the first time: 'again', 'failed', 'lost' (its worker "
+    "said nothing more), and 'done' or 'skipped' after one of those",
+)
+
+worker = Table(
+    "worker",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("life", Text, nullable=False, comment="Tells one start of this worker from a later one"),
+    Column("phase", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False, server_default="running"),
+    Column("paused_why", Text, nullable=False, server_default=""),
+    _moment("started", now=True),
+    _moment("heartbeat", now=True),
+    _moment("last_progress", nullable=True),
+    Column("current_item", BigInteger),
+    Column("drain", Boolean, nullable=False, server_default="false", comment="Somebody asked it to end"),
+    Column("settings", JSONB, nullable=False, server_default="{}"),
+    CheckConstraint(f"state in {WORKER_STATES}", name="state"),
+)
+
+progress = Table(
+    "progress",
+    metadata,
+    Column("worker", Text, ForeignKey("worker.name", ondelete="CASCADE"), primary_key=True),
+    _moment("at", now=True),
+    _count("items"),
+    _count("files"),
+    _count("bytes"),
+    _count("rows_read"),
+    _count("slow"),
+    comment="What each worker did since it started; written every few seconds at most",
+)
+
+rate = Table(
+    "rate",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("collection", Text, primary_key=True),
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    _count("items"),
+    _count("files"),
+    _count("bytes"),
+    _count("slow"),
+    comment="What all workers did in each minute",
+)
+
+event = Table(
+    "event",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", now=True),
+    Column("who", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("before", JSONB),
+    Column("after", JSONB),
+    comment="Who changed what by hand, and what the supervisor did",
+)
+Index("event_at", event.c.at)
+
+control = Table(
+    "control",
+    metadata,
+    Column("pipeline", Text, primary_key=True),
+    Column("collection", Text, primary_key=True),
+    Column("paused", Boolean, nullable=False, server_default="false"),
+    Column("paused_why", Text, nullable=False, server_default=""),
+    Column("hours", Text, nullable=False, server_default="", comment="22:00-06:30; empty: always"),
+    Column("closed", Boolean, nullable=False, server_default="false", comment="Outside of its hours now"),
+    Column("bandwidth", BigInteger, comment="Bytes a second of all workers together; 0: no limit"),
+    Column("batch", Integer),
+    Column("parallel", SmallInteger),
+    _moment("changed", now=True),
+    comment="How a pipeline is to run; what is null is as the worker's settings say",
+)
