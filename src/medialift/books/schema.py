@@ -1,4 +1,4 @@
-"""The tables of books in the ledger: whose content is on the server, which ebook is which, what became of files.
+"""The tables of books in the ledger: what content is on a server, which ebook is which, what became of files.
 
 They hang on the ledger's own tables (`queueing.schema`): a row of `book_file` goes with its item. Rows of
 `content` and `ebook` say what is on a server, so they outlive the items that put it there.
@@ -78,9 +78,7 @@ book_file = Table(
     Column("upload_id", BigInteger),
     Column("source_id", BigInteger),
     Column("ebook_id", BigInteger),
-    Column(
-        "seconds", Double, comment="How long its upload took, for `books status` and its list of slow ones"
-    ),
+    Column("seconds", Double, comment="How long its upload took: slow ones are listed"),
     Column("reason", Text),
     Column("error_kind", Text),
     Column("changed", DateTime(timezone=True), nullable=False, server_default=func.now()),

@@ -77,7 +77,8 @@ def _content_and_ebooks() -> None:
         sa.PrimaryKeyConstraint("server", "sha1", "size", name="content_pk"),
         sa.CheckConstraint(f"state in {_one_of('claimed', 'present')}", name=op.f("content_state")),
         sa.CheckConstraint(f"origin in {_one_of('ours', 'server')}", name=op.f("content_origin")),
-        comment="Content by its hash and size: claimed before it is uploaded, present when it is on the server",
+        comment="Content by its hash and size: claimed before it is uploaded, present when it is on the "
+        "server",
     )
     op.create_table(
         "ebook",
@@ -97,7 +98,8 @@ def _content_and_ebooks() -> None:
         _moment("changed"),
         sa.PrimaryKeyConstraint("server", "identity", name="ebook_pk"),
         sa.CheckConstraint(f"state in {_one_of('claimed', 'present')}", name=op.f("ebook_state")),
-        comment="Ebooks by title and author: claimed while one is looked for or made, present when it is known",
+        comment="Ebooks by title and author: claimed while one is looked for or made, present when it is "
+        "known",
     )
     op.create_index("ebook_number", "ebook", ["server", "ebook_id"])
 
@@ -121,6 +123,7 @@ def _files() -> None:
         _number("upload_id"),
         _number("source_id"),
         _number("ebook_id"),
+        sa.Column("seconds", sa.Double, comment="How long its upload took: slow ones are listed"),
         sa.Column("reason", sa.Text),
         sa.Column("error_kind", sa.Text),
         _moment("changed"),
