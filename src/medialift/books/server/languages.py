@@ -1,123 +1,21 @@
-"""Calibre's language codes as the server's: ISO 639-2 (`eng`) to whatever `GET /api/languages` lists (`en`)."""
+"""Calibre's language codes as the server's: ISO 639-2 (`eng`) to what `GET /api/languages` lists (`en`)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
 # ISO 639-2 (and its bibliographic forms) to ISO 639-1: the languages that books are written in.
-_TWO_LETTERS = dict(
-    pair.split(":")
-    for pair in [
-        "afr:af",
-        "alb:sq",
-        "sqi:sq",
-        "amh:am",
-        "ara:ar",
-        "arm:hy",
-        "hye:hy",
-        "aze:az",
-        "baq:eu",
-        "eus:eu",
-        "bel:be",
-        "ben:bn",
-        "bos:bs",
-        "bul:bg",
-        "bur:my",
-        "mya:my",
-        "cat:ca",
-        "ces:cs",
-        "cze:cs",
-        "chi:zh",
-        "zho:zh",
-        "cym:cy",
-        "wel:cy",
-        "dan:da",
-        "deu:de",
-        "ger:de",
-        "dut:nl",
-        "nld:nl",
-        "ell:el",
-        "gre:el",
-        "eng:en",
-        "epo:eo",
-        "est:et",
-        "fas:fa",
-        "per:fa",
-        "fil:tl",
-        "fin:fi",
-        "fra:fr",
-        "fre:fr",
-        "geo:ka",
-        "kat:ka",
-        "gle:ga",
-        "glg:gl",
-        "guj:gu",
-        "heb:he",
-        "hin:hi",
-        "hrv:hr",
-        "hun:hu",
-        "ice:is",
-        "isl:is",
-        "ind:id",
-        "ita:it",
-        "jpn:ja",
-        "kan:kn",
-        "kaz:kk",
-        "khm:km",
-        "kir:ky",
-        "kor:ko",
-        "lao:lo",
-        "lat:la",
-        "lav:lv",
-        "lit:lt",
-        "ltz:lb",
-        "mac:mk",
-        "mkd:mk",
-        "mal:ml",
-        "mar:mr",
-        "may:ms",
-        "msa:ms",
-        "mlt:mt",
-        "mon:mn",
-        "nep:ne",
-        "nno:nn",
-        "nob:nb",
-        "nor:no",
-        "pan:pa",
-        "pol:pl",
-        "por:pt",
-        "pus:ps",
-        "ron:ro",
-        "rum:ro",
-        "rus:ru",
-        "san:sa",
-        "sin:si",
-        "slk:sk",
-        "slo:sk",
-        "slv:sl",
-        "som:so",
-        "spa:es",
-        "srp:sr",
-        "swa:sw",
-        "swe:sv",
-        "tam:ta",
-        "tat:tt",
-        "tel:te",
-        "tgk:tg",
-        "tha:th",
-        "tib:bo",
-        "bod:bo",
-        "tuk:tk",
-        "tur:tr",
-        "uig:ug",
-        "ukr:uk",
-        "urd:ur",
-        "uzb:uz",
-        "vie:vi",
-        "yid:yi",
-        "zul:zu",
-    ]
-)
+_PAIRS = """
+afr:af alb:sq sqi:sq amh:am ara:ar arm:hy hye:hy aze:az baq:eu eus:eu bel:be ben:bn bos:bs bul:bg
+bur:my mya:my cat:ca ces:cs cze:cs chi:zh zho:zh cym:cy wel:cy dan:da deu:de ger:de dut:nl nld:nl
+ell:el gre:el eng:en epo:eo est:et fas:fa per:fa fil:tl fin:fi fra:fr fre:fr geo:ka kat:ka gle:ga
+glg:gl guj:gu heb:he hin:hi hrv:hr hun:hu ice:is isl:is ind:id ita:it jpn:ja kan:kn kaz:kk khm:km
+kir:ky kor:ko lao:lo lat:la lav:lv lit:lt ltz:lb mac:mk mkd:mk mal:ml mar:mr may:ms msa:ms mlt:mt
+mon:mn nep:ne nno:nn nob:nb nor:no pan:pa pol:pl por:pt pus:ps ron:ro rum:ro rus:ru san:sa sin:si
+slk:sk slo:sk slv:sl som:so spa:es srp:sr swa:sw swe:sv tam:ta tat:tt tel:te tgk:tg tha:th tib:bo
+bod:bo tuk:tk tur:tr uig:ug ukr:uk urd:ur uzb:uz vie:vi yid:yi zul:zu
+"""
+_TWO_LETTERS: dict[str, str] = {pair[:3]: pair[4:] for pair in _PAIRS.split()}
 
 
 def language(codes: Sequence[str], known: Mapping[str, int], default: str, chosen: Mapping[str, str]) -> str:
