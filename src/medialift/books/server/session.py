@@ -1,0 +1,159 @@
+"""The HTTP side of one worker: one login, one pool of connections, and a sure word on every failure.
+
+What counts after a failure is whether the server may have done what was asked. `Unreachable` and
+`Unauthorized` say that it has not; `Lost` and `Broken` say that nobody knows. Only requests that change
+nothing are sent again here; all others are for the caller, who looks before he repeats.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from medialift.books.server import answers
+from medialift.books.server.answers import Answer, Broken, Lost, Refused, Tokens, Unauthorized, Unreachable
+
+# httpx writes every address into its log, and those of downloads hold tokens.
+logging.getLogger("httpx").setLevel(logging.WARNING)
+
+_RETRIES_OF_READING = 2
+_CONNECT_SECONDS = 10.0
+_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_START = "Start the book server, or correct books.server"
+
+
+class Session:
+    """A user of the server, logged in as soon as it is needed and again whenever a token has ended.
+
+    Args:
+        url: of the server, such as http://127.0.0.1:6006.
+        connections: how many requests may be under way at once.
+        timeout: seconds without a byte after which an answer counts as lost.
+        client: for tests and recorders; made here otherwise.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        user: str,
+        password: SecretStr,
+        *,
+        connections: int = 8,
+        timeout: float = 120.0,
+        client: httpx.AsyncClient | None = None,
+    ) -> None:
+        self.url = url.rstrip("/")
+        self._user, self._password = user, password
+        self._client = client or httpx.AsyncClient(
+            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None),
+            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
+        )
+        self._tokens: Tokens | None = None
+        self._login = asyncio.Lock()
+        self.logins = 0
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.url).hostname or ""
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def token(self, *, instead_of: str = "") -> str:
+        """The access token; a new one when it is `instead_of` that the server no longer takes.
+
+        Raises:
+            Refused: the name or the password is wrong.
+            Unreachable, Lost, Broken: the server does not let anybody in now.
+        """
+        async with self._login:
+            if self._tokens is None or self._tokens.access == instead_of:
+                self._tokens = await self._refreshed() or await self._logged_in()
+            return self._tokens.access
+
+    async def get(self, path: str, **parameters: str | int) -> Answer:
+        """Read something; sent again when the answer got lost."""
+        return await self.repeatable("GET", path, params=parameters or None)
+
+    async def repeatable(self, method: str, path: str, **more: Any) -> Answer:
+        """A request that changes nothing, so that it may be sent again at once when its answer got lost."""
+        for left in range(_RETRIES_OF_READING, -1, -1):
+            try:
+                return await self.ask(method, path, **more)
+            except Lost:
+                if not left:
+                    raise
+        raise AssertionError("the last attempt returns or raises")
+
+    async def ask(
+        self,
+        method: str,
+        path: str,
+        *,
+        json: Any = None,
+        params: Mapping[str, str | int] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        """Send a request once; with a new token once more if the server does not take ours.
+
+        Raises:
+            Unreachable, Lost: see the module.
+            Refused: we are not let in.
+        """
+        token = await self.token()
+        what = f"{method} {path}"
+        for fresh in (False, True):
+            if fresh:
+                token = await self.token(instead_of=token)
+            answer = await self._send(
+                what, method, path, token, json=json, params=params, content=content, headers=headers
+            )
+            if answer.status != 401:
+                return answer
+        raise Unauthorized("The book server does not take a token that it has just given", what, _RIGHTS)
+
+    async def send_stream(
+        self, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str], token: str
+    ) -> Answer:
+        """POST a stream with this token; it can be sent only once, so a 401 is the caller's."""
+        return await self._send(f"POST {path}", "POST", path, token, content=body, headers=headers)
+
+    async def _logged_in(self) -> Tokens:
+        self.logins += 1
+        given = {"username": self._user, "password": self._password.get_secret_value()}
+        return answers.login(await self._send("login", "POST", "/login", None, json=given))
+
+    async def _refreshed(self) -> Tokens | None:
+        """New tokens for old ones; None when that does not work, so that the password has to."""
+        if self._tokens is None or not self._tokens.refresh:
+            return None
+        given = {"refresh_token": self._tokens.refresh}
+        try:
+            answer = await self._send("login", "POST", "/login", self._tokens.access, json=given)
+            fresh = answers.login(answer)
+        except (Refused, Broken):
+            return None
+        return Tokens(fresh.access, fresh.refresh or self._tokens.refresh)
+
+    async def _send(self, what: str, method: str, path: str, token: str | None, **more: Any) -> Answer:
+        headers = dict(more.pop("headers", None) or {})
+        if token is not None:
+            headers["Authorization"] = f"bearer {token}"
+        try:
+            reply = await self._client.request(method, self.url + path, headers=headers, **more)
+        except _NOT_SENT as error:
+            raise Unreachable("The book server does not answer", f"{self.url} ({error})", _START) from error
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
+        return Answer(what, reply.status_code, reply.text)
+
+
+_RIGHTS = "Look whether the user may upload, and whether the clocks of server and backend agree"
