@@ -4,7 +4,12 @@ import os
 
 import pytest
 
-pytest_plugins = ["tests.faults.table", "tests.store_world", "tests.postgres_world"]
+pytest_plugins = [
+    "tests.faults.table",
+    "tests.store_world",
+    "tests.postgres_world",
+    "tests.mybookshelf_world",
+]
 
 # As `nice` counts: the longest chain of tests, which share the one sandbox, goes before all others. It mostly
 # waits, and the others take what it leaves; the whole lasts as long as the chain.

@@ -83,6 +83,7 @@ class Control:
         steering.switches.change(self._usual)
         steering.requests.clear()
         steering.most_in_flight = 0
+        self._server.tokens.expire_none()
         if self._sockets:
             self._sockets.cut_all()
         await self._server.store.empty()

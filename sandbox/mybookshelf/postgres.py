@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 
 from . import schema
-from .store import Cursor, DatabaseFault, Row, Store, fill
+from .store import USERS, Cursor, DatabaseFault, Login, Row, Store, fill
 
 _SETUP_LOCK = 20_062_017  # two processes start together; one makes the schema
 
@@ -42,14 +42,14 @@ class PostgresStore(Store):
         for _ in range(connections):
             self._free.put_nowait(None)
 
-    async def open(self) -> None:
+    async def open(self, *, users: Sequence[Login] = USERS) -> None:
         async with self._lent() as connection, connection.transaction():
             cursor = _Connected(connection)
             await cursor.rows("select pg_advisory_xact_lock(?)", _SETUP_LOCK)
             if await cursor.value("select to_regclass('public.ebook')") is None:
                 for statement in schema.tables("postgres"):
                     await cursor.rows(statement)
-                await fill(cursor)
+                await fill(cursor, users)
                 for table in schema.IDENTIFIED:
                     await cursor.rows(
                         f"select setval(pg_get_serial_sequence('\"{table}\"', 'id'), "

@@ -100,7 +100,7 @@ def tables(dialect: str) -> list[str]:
     return [part.strip() for part in text.split(";") if part.strip()] + [last]
 
 
-def contents(now: str) -> list[tuple[str, tuple[object, ...]]]:
+def contents() -> list[tuple[str, tuple[object, ...]]]:
     """The rows of a fresh database without its users: statement and values."""
     rows: list[tuple[str, tuple[object, ...]]] = [("insert into version (version) values (?)", (3,))]
     for number, (name, _) in ROLES.items():

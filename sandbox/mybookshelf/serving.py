@@ -32,6 +32,7 @@ class Wanted:
     Args:
         ports: of the app, the backend and the control; None leaves that part out.
         database: a PostgreSQL conninfo; "" keeps everything in a file in `data`.
+        make_tables: whether a database without tables is given them; else every request ends in 500.
         delegated: the port of the backend's raw socket, which takes connections and closes them.
     """
 
@@ -42,6 +43,7 @@ class Wanted:
     control: int | None = 6007
     delegated: int | None = None
     database: str = ""
+    make_tables: bool = True
     secret: str = SECRET
     switches: dict[str, object] | None = None
 
@@ -69,7 +71,10 @@ async def serve(wanted: Wanted, ready: Callable[[], None]) -> None:
     switches = Switches()
     switches.change(usual)
     server = Server(_store(wanted), wanted.data, Steering(switches), Tokens(wanted.secret))
-    await server.store.open()
+    if wanted.make_tables:
+        await server.store.open()
+    elif wanted.backend is not None:
+        await server.store.rows("select 1")  # without a database the backend gives up at once
     tasks = Tasks(server)
     tasks.start()
     sockets = Sockets(server, tasks)

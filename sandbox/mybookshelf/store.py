@@ -20,8 +20,11 @@ from . import schema
 
 Row = Sequence[Any]
 
-# (name, address, password, role): who may log in to a fresh server.
-USERS = (
+Login = tuple[str, str, str, int]
+"""Name, address, password and role of a user."""
+
+# Who may log in to a fresh server; the real one has only the first.
+USERS: tuple[Login, ...] = (
     ("admin", "admin@example.com", "admin", 5),
     ("user", "user@example.com", "user", 2),
     ("guest", "guest@example.com", "guest", 1),
@@ -63,8 +66,8 @@ class Store(Cursor):
         yield self
 
     @abstractmethod
-    async def open(self) -> None:
-        """Connect, and make the schema if it is not there."""
+    async def open(self, *, users: Sequence[Login] = USERS) -> None:
+        """Connect, and make the schema with these users if it is not there."""
 
     @abstractmethod
     async def close(self) -> None: ...
@@ -82,24 +85,28 @@ class Store(Cursor):
         """As fresh: ids begin at 1 again."""
 
 
-async def fill(cursor: Cursor) -> None:
+async def fill(cursor: Cursor, users: Sequence[Login]) -> None:
     """Write the rows of a fresh database."""
-    stamp = now()
-    for statement, values in schema.contents(stamp):
+    for statement, values in schema.contents():
         await cursor.rows(statement, *values)
-    for number, (name, address, password, role) in enumerate(USERS, start=1):
-        await add_user(cursor, number, name, address, password, role)
+    for user in users:
+        await add_user(cursor, user)
 
 
-async def add_user(cursor: Cursor, number: int, name: str, address: str, password: str, role: int) -> None:
-    """Write one user; the password is stored as bcrypt makes it."""
-    hashed = bcrypt.hashpw(password.encode(), bcrypt.gensalt(_COST)).decode()
-    await cursor.rows(
-        'insert into "user" (id, created, modified, user_name, email, password, active) '
-        "values (?, ?, ?, ?, ?, ?, true)",
-        *(number, now(), now(), name, address, hashed),
+async def add_user(cursor: Cursor, user: Login) -> None:
+    """Write one user."""
+    name, address, password, role = user
+    number = await cursor.value(
+        'insert into "user" (created, modified, user_name, email, password, active) '
+        "values (?, ?, ?, ?, ?, true) returning id",
+        *(now(), now(), name, address, hashed(password)),
     )
     await cursor.rows("insert into user_roles (user_id, role_id) values (?, ?)", number, role)
+
+
+def hashed(password: str) -> str:
+    """A password as it is stored."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(_COST)).decode()
 
 
 class SqliteStore(Store):
@@ -108,7 +115,7 @@ class SqliteStore(Store):
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    async def open(self) -> None:
+    async def open(self, *, users: Sequence[Login] = USERS) -> None:
         self._connection = sqlite3.connect(self._path, isolation_level=None)
         for pragma in ("journal_mode = wal", "synchronous = off", "foreign_keys = on"):
             self._connection.execute(f"pragma {pragma}")
@@ -116,7 +123,7 @@ class SqliteStore(Store):
             async with self.transaction() as cursor:
                 for statement in schema.tables("sqlite"):
                     await cursor.rows(statement)
-                await fill(cursor)
+                await fill(cursor, users)
 
     async def close(self) -> None:
         self._connection.close()
