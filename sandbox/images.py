@@ -86,6 +86,22 @@ def table(settings: Settings) -> tuple[Image, ...]:
         _plex(settings, newer, "new", f"plexinc/pms-docker:{newer}", f"linuxserver/plex:{newer}-ls301"),
         _plex(settings, older, "old", f"plexinc/pms-docker:{older}"),
         Image(name=CLOUD_IMAGE, folder="cloud", parent=MACHINE_IMAGE),
+        Image(
+            name="medialift/mybookshelf:0.4.1",
+            folder="mybookshelf",
+            parent=BASE_IMAGE,
+            sources=("sandbox/mybookshelf",),
+            published=("izderadicka/mybookshelf2-app:0.4.1", "izderadicka/mybookshelf2-backend:0.4.1"),
+            stands_for="mybookshelf2",
+        ),
+        # Names without a user are the registry's own library's.
+        Image(
+            name="medialift/postgres:15",
+            folder="postgres",
+            parent=BASE_IMAGE,
+            published=("library/postgres:14.20",),
+            stands_for="postgres",
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,8 +96,9 @@ async def serve(wanted: Wanted, ready: Callable[[], None]) -> None:
     await stop.wait()
     server.steering.lift()
     sockets.cut_all()
-    for runner in runners:
-        await runner.cleanup()
+    # A request that is still in hand is cut off with the process.
+    with suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.gather(*(runner.cleanup() for runner in runners)), 0.5)
     await tasks.stop()
     await server.store.close()
 
@@ -105,7 +107,7 @@ async def _listen(wanted: Wanted, port: int, routes: list[web.RouteDef], middlew
     # Uploads count their own size; what is read whole is no more than a body of JSON.
     app = web.Application(middlewares=[middleware] if middleware else [], client_max_size=64 * 1024 * 1024)
     app.add_routes(routes)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
+    runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, wanted.host, port, reuse_address=True).start()
     return runner
