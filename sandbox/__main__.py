@@ -7,7 +7,7 @@ import sys
 
 from medialift.errors import MedialiftError
 
-from . import home, world
+from . import books, home, world
 from .settings import DEMO_FILES, MEDIA_BUCKET, Settings
 
 
@@ -29,6 +29,8 @@ def main() -> int:
     media.add_argument("--bucket", default=MEDIA_BUCKET)
     house = commands.add_parser("home", help="the home server")
     house.add_argument("action", choices=("start", "reset"))
+    shelf = commands.add_parser("books", help="the machines of the books")
+    shelf.add_argument("action", choices=("start", "stop", "reset"))
     options = parser.parse_args()
     try:
         _do(options, Settings.load())
@@ -62,6 +64,8 @@ def _do(options: argparse.Namespace, settings: Settings) -> None:
             world.media(options.files, seed=options.seed, bucket=options.bucket)
         case "home":
             (home.reset if options.action == "reset" else home.start)(settings)
+        case "books":
+            {"start": books.start, "stop": books.stop, "reset": books.reset}[options.action](settings)
 
 
 sys.exit(main())

@@ -42,6 +42,10 @@ DEMO_FILES = 60
 
 HOME_NAME = "medialift-home"
 HOME_HOST = 10
+BOOKS_NAME = "medialift-books"
+BOOKS_HOST = 20
+BOOKS_WORKER_NAME = "medialift-books-worker"
+BOOKS_WORKER_HOST = 21
 FIRST_FLEXIBLE_HOST = 100
 
 BASE_IMAGE = "medialift/base:12"
@@ -97,6 +101,16 @@ class Settings:
         return self.address(HOME_HOST)
 
     @property
+    def books(self) -> str:
+        """The book server: MyBookshelf2, the ledger and some of the workers."""
+        return self.address(BOOKS_HOST)
+
+    @property
+    def books_worker(self) -> str:
+        """A second machine, with workers only."""
+        return self.address(BOOKS_WORKER_HOST)
+
+    @property
     def state(self) -> Path:
         """Everything the sandbox keeps between commands. Never committed, safe to delete after `down`."""
         return self.root / ".cache" / "sandbox"
@@ -108,6 +122,10 @@ class Settings:
     @property
     def known_hosts(self) -> Path:
         return self.state / "ssh" / "known_hosts"
+
+    @property
+    def known_hosts_books(self) -> Path:
+        return self.state / "ssh" / "known_hosts_books"
 
     @property
     def store_url(self) -> str:
