@@ -1,0 +1,471 @@
+"""What a worker writes into the ledger about a book: each class is one write, fenced by its item's lease.
+
+A write may come again: the connection broke and nobody knows whether it went through. So each one, done
+twice, leaves what it left the first time.
+
+Several writes share one transaction, and rows are locked in one order everywhere: content by hash, ebooks by
+identity, then items and their files by number. So workers wait for each other and never for a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from psycopg import Cursor
+from sqlalchemy import Connection
+
+from medialift.errors import MedialiftError
+from medialift.queueing import claims
+from medialift.queueing.leases import Lease
+
+_LIVE = """item.id = %(item)s and item.lease_token = %(token)s
+           and item.state = 'leased' and item.lease_until > now()"""
+
+
+class Fenced(Exception):
+    """The lease is lost: another worker may be at this item. Nothing more may be done to it."""
+
+
+@dataclass(frozen=True)
+class Ours:
+    """The claim is ours."""
+
+
+@dataclass(frozen=True)
+class Busy:
+    """Another item, in the hands of a live worker, has the claim."""
+
+
+@dataclass(frozen=True)
+class Present:
+    """It is on the server. `age`: seconds since that was known."""
+
+    ebook_id: int | None
+    source_id: int | None = None
+    age: float = 0.0
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A file as it is written down."""
+
+    format: str
+    path: str
+    size: int = 0
+    mtime_ns: int | None = None
+    sha1: str | None = None
+
+
+@dataclass
+class Write:
+    """One write, here one that does nothing. `outcome` is what it came to, when its transaction is over."""
+
+    server: str
+    lease: Lease
+    outcome: Any = field(default=None, init=False)
+
+    @property
+    def content_key(self) -> tuple[str, int] | None:
+        """The row of `content` that it touches."""
+        return None
+
+    @property
+    def ebook_key(self) -> tuple[str, ...]:
+        """The rows of `ebook` that it touches, in order."""
+        return ()
+
+    def to_content(self, cursor: Cursor[Any]) -> None:
+        """Its part on `content`."""
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        """Its part on `ebook`."""
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:
+        """Its part on the item and its files."""
+
+    def _given(self, **more: Any) -> dict[str, Any]:
+        return {"server": self.server, "item": self.lease.item_id, "token": self.lease.token, **more}
+
+    def _fenced(self, cursor: Cursor[Any]) -> None:
+        """Take it that the lease is lost when nothing was written."""
+        if cursor.rowcount == 0:
+            self.outcome = Fenced()
+
+
+_CLAIM_CONTENT = f"""
+with mine as (select id, lease_token from item where {_LIVE}),
+taken as (
+  insert into content as c (server, sha1, size, state, item_id, token, origin, changed)
+  select %(server)s, %(sha1)s, %(size)s, 'claimed', id, lease_token, 'ours', now() from mine
+  on conflict (server, sha1, size) do update
+     set item_id = excluded.item_id, token = excluded.token, state = 'claimed', origin = 'ours',
+         changed = now()
+   where (c.state = 'present' and %(anew)s)
+      or (c.state = 'claimed' and (c.item_id = excluded.item_id or not exists (
+            select from item holder where holder.id = c.item_id and holder.lease_token = c.token
+               and holder.state = 'leased' and holder.lease_until > now())))
+  returning true)
+select exists (select from mine), exists (select from taken)
+"""  # noqa: S608  the parts are constants
+_SEE_CONTENT = """
+select state, ebook_id, source_id, extract(epoch from now() - changed)::float from content
+ where server = %(server)s and sha1 = %(sha1)s and size = %(size)s
+"""
+# What was sent of the same content before stays as it is: that is where the next step begins.
+_KEPT = "book_file.sha1 = excluded.sha1 and book_file.step in ('sent', 'described')"
+_NOTE_CLAIM = f"""
+insert into book_file (item_id, format, path, size, mtime_ns, sha1, state, step, upload_name)
+values (%(item)s, %(format)s, %(path)s, %(size)s, %(mtime_ns)s, %(sha1)s, 'pending', 'claimed', %(name)s)
+on conflict (item_id, format) do update
+   set path = excluded.path, size = excluded.size, mtime_ns = excluded.mtime_ns, state = 'pending',
+       step = case when {_KEPT} then book_file.step else 'claimed' end,
+       server_file = case when {_KEPT} then book_file.server_file end,
+       upload_mark = case when {_KEPT} then book_file.upload_mark end,
+       upload_id = case when {_KEPT} then book_file.upload_id end,
+       ebook_id = case when {_KEPT} then book_file.ebook_id end,
+       sha1 = excluded.sha1, upload_name = excluded.upload_name, source_id = null, reason = null,
+       error_kind = null, changed = now()
+"""  # noqa: S608
+
+
+@dataclass
+class ClaimContent(Write):
+    """Claim a content before anything of it is sent. Outcome: Ours, Busy, Present or Fenced.
+
+    Args:
+        anew: the server was asked and has it not, whatever is written here.
+    """
+
+    file: FileFacts
+    upload_name: str
+    anew: bool = False
+
+    @property
+    def content_key(self) -> tuple[str, int] | None:
+        return (self.file.sha1 or "", self.file.size)
+
+    def to_content(self, cursor: Cursor[Any]) -> None:
+        given = self._given(sha1=self.file.sha1, size=self.file.size, anew=self.anew)
+        held, taken = cursor.execute(_CLAIM_CONTENT, given).fetchone() or (False, False)
+        if not held:
+            self.outcome = Fenced()
+        elif taken:
+            self.outcome = Ours()
+        else:
+            found = cursor.execute(_SEE_CONTENT, given).fetchone()
+            there = found is not None and found[0] == "present"
+            self.outcome = Present(*found[1:]) if found is not None and there else Busy()
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        if isinstance(self.outcome, Ours):
+            facts = self.file
+            given = self._given(format=facts.format, path=facts.path, size=facts.size, name=self.upload_name)
+            cursor.execute(_NOTE_CLAIM, {**given, "mtime_ns": facts.mtime_ns, "sha1": facts.sha1})
+
+
+_NOTE_STEP = f"""
+update book_file set {{change}}, changed = now()
+ where item_id = %(item)s and format = %(format)s and exists (select from item where {_LIVE})
+"""  # noqa: S608
+
+
+@dataclass
+class NoteSent(Write):
+    """The upload is on the server, as `server_file`; before its metadata task is called.
+
+    Outcome: None or Fenced.
+
+    Args:
+        upload_mark: the highest number of an upload row known: that of ours will be higher.
+    """
+
+    format: str
+    server_file: str
+    upload_mark: int
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        change = (
+            "step = 'sent', server_file = %(file)s, upload_mark = %(mark)s, upload_id = null, ebook_id = null"
+        )
+        given = self._given(format=self.format, file=self.server_file, mark=self.upload_mark)
+        self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
+
+
+_CLAIM_EBOOK = f"""
+with mine as (select id, lease_token from item where {_LIVE}),
+taken as (
+  insert into ebook as e (server, identity, state, item_id, token, made, changed)
+  select %(server)s, identity, 'claimed', id, lease_token, false, now()
+    from mine, unnest(%(identities)s::text[]) as identity order by identity
+  on conflict (server, identity) do update
+     set item_id = excluded.item_id, token = excluded.token, made = false, changed = now()
+   where e.state = 'claimed' and (e.item_id = excluded.item_id or not exists (
+            select from item holder where holder.id = e.item_id and holder.lease_token = e.token
+               and holder.state = 'leased' and holder.lease_until > now()))
+  returning true)
+select (select count(*) from mine), (select count(*) from taken)
+"""  # noqa: S608
+_OF_EBOOK = "server = %(server)s and identity = any(%(identities)s)"
+_MY_CLAIM = f"{_OF_EBOOK} and state = 'claimed' and item_id = %(item)s and token = %(token)s"
+_SEE_EBOOK = f"select min(ebook_id) from ebook where {_OF_EBOOK} and state = 'present'"  # noqa: S608
+_JOIN_EBOOK = f"update ebook set state = 'present', ebook_id = %(ebook)s, changed = now() where {_MY_CLAIM}"  # noqa: S608
+_LEAVE_EBOOK = f"delete from ebook where {_MY_CLAIM}"  # noqa: S608
+
+
+@dataclass
+class ClaimEbook(Write):
+    """The upload is described; find out which ebook it goes into. Outcome: Ours, Busy, Present or Fenced.
+
+    Present: an ebook with one of the identities is known, and the file is written down as going there. Ours:
+    it is for us to look for one on the server, or to make it. Busy: another worker is at just that.
+
+    Args:
+        known: the ebook that other files of the same book went into.
+    """
+
+    format: str
+    upload_id: int
+    identities: tuple[str, ...]
+    known: int | None = None
+
+    @property
+    def ebook_key(self) -> tuple[str, ...]:
+        return () if self.known is not None else self.identities
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        if self.known is not None:
+            self.outcome = Present(self.known)
+            return
+        given = self._given(identities=list(self.identities))
+        held, taken = cursor.execute(_CLAIM_EBOOK, given).fetchone() or (0, 0)
+        if not held:
+            self.outcome = Fenced()
+            return
+        if taken == len(self.identities):
+            self.outcome = Ours()
+            return
+        known = (cursor.execute(_SEE_EBOOK, given).fetchone() or (None,))[0]
+        if known is not None:
+            # From now on this ebook goes by all of these names.
+            cursor.execute(_JOIN_EBOOK, {**given, "ebook": known})
+            self.outcome = Present(known)
+        else:
+            # Who waits holds nothing: else two could wait for each other.
+            cursor.execute(_LEAVE_EBOOK, given)
+            self.outcome = Busy()
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        if isinstance(self.outcome, Fenced):
+            return
+        ebook = self.outcome.ebook_id if isinstance(self.outcome, Present) else None
+        change = "step = 'described', upload_id = %(upload)s, ebook_id = %(ebook)s"
+        given = self._given(format=self.format, upload=self.upload_id, ebook=ebook)
+        self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
+
+
+_EBOOK_PRESENT = f"""
+update ebook set state = 'present', ebook_id = %(ebook)s, made = %(made)s, changed = now() where {_MY_CLAIM}
+"""  # noqa: S608
+
+
+@dataclass
+class NoteEbook(Write):
+    """The ebook was found or made; before the upload becomes a source of it. Outcome: None or Fenced."""
+
+    format: str
+    identities: tuple[str, ...]
+    ebook_id: int
+    made: bool
+
+    @property
+    def ebook_key(self) -> tuple[str, ...]:
+        return self.identities
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        given = self._given(identities=list(self.identities), ebook=self.ebook_id, made=self.made)
+        self._fenced(cursor.execute(_EBOOK_PRESENT, given))
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        if self.outcome is None:
+            given = self._given(format=self.format, ebook=self.ebook_id)
+            self._fenced(cursor.execute(_NOTE_STEP.format(change="ebook_id = %(ebook)s"), given))
+
+
+@dataclass
+class ForgetEbook(Write):
+    """The server has this ebook no more: whoever comes next looks for it, or makes it."""
+
+    ebook_id: int
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        cursor.execute(
+            "delete from ebook where server = %(server)s and ebook_id = %(ebook)s and state = 'present'",
+            self._given(ebook=self.ebook_id),
+        )
+
+
+# An ebook is ours to delete when this item made it and no other file, of whichever item, went into it.
+_TAKE_EMPTY = f"""
+update ebook set state = 'claimed', token = %(token)s, changed = now()
+ where server = %(server)s and made and item_id = %(item)s and ebook_id is not null
+   and exists (select from item where {_LIVE})
+   and not exists (select from book_file f where f.ebook_id = ebook.ebook_id
+                      and (f.state = 'uploaded' or (f.item_id <> %(item)s and f.step = 'described')))
+returning ebook_id
+"""  # noqa: S608
+
+
+@dataclass
+class TakeEmptyEbooks(Write):
+    """Claim the ebooks that this item made and nothing went into. Outcome: their ids on the server."""
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        cursor.execute(
+            "select from ebook where server = %(server)s and made and item_id = %(item)s order by identity"
+            " for update",
+            self._given(),
+        )
+        self.outcome = sorted({row[0] for row in cursor.execute(_TAKE_EMPTY, self._given())})
+
+
+_AS_EMPTY = """server = %(server)s and ebook_id = %(ebook)s and state = 'claimed'
+           and item_id = %(item)s and token = %(token)s"""
+_KEEP_EBOOK = f"update ebook set state = 'present', made = false where {_AS_EMPTY}"  # noqa: S608
+_DROP_EBOOK = f"delete from ebook where {_AS_EMPTY}"  # noqa: S608
+
+
+@dataclass
+class DropEbook(Write):
+    """An ebook of ours, claimed as empty: `kept` if it turned out to have sources, else it is gone."""
+
+    ebook_id: int
+    kept: bool
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        cursor.execute(_KEEP_EBOOK if self.kept else _DROP_EBOOK, self._given(ebook=self.ebook_id))
+
+
+_CONTENT_PRESENT = """
+insert into content as c (server, sha1, size, state, item_id, token, source_id, ebook_id, origin, changed)
+values (%(server)s, %(sha1)s, %(size)s, 'present', %(item)s, %(token)s, %(source)s, %(ebook)s, %(origin)s,
+        now())
+on conflict (server, sha1, size) do update
+   set state = 'present', source_id = coalesce(excluded.source_id, c.source_id),
+       ebook_id = coalesce(excluded.ebook_id, c.ebook_id), changed = now(),
+       origin = case when c.state = 'present' then c.origin else excluded.origin end
+ where c.state = 'present' or c.item_id = excluded.item_id
+"""
+_CONTENT_FREE = """
+delete from content where server = %(server)s and sha1 = %(sha1)s and size = %(size)s
+   and state = 'claimed' and item_id = %(item)s and token = %(token)s
+"""
+_NOTE_END = f"""
+insert into book_file (item_id, format, path, size, mtime_ns, sha1, state, step, source_id, ebook_id, reason,
+                       error_kind, seconds, changed)
+select %(item)s, %(format)s, %(path)s, %(size)s, %(mtime_ns)s, %(sha1)s, %(state)s, %(step)s, %(source)s,
+       %(ebook)s, %(reason)s, %(kind)s, %(seconds)s, now()
+  from item where {_LIVE}
+on conflict (item_id, format) do update
+   set path = excluded.path, size = excluded.size, mtime_ns = excluded.mtime_ns, state = excluded.state,
+       sha1 = coalesce(excluded.sha1, book_file.sha1),
+       step = case when excluded.step = 'attached' then excluded.step else book_file.step end,
+       source_id = excluded.source_id, ebook_id = coalesce(excluded.ebook_id, book_file.ebook_id),
+       reason = excluded.reason, error_kind = excluded.error_kind, seconds = excluded.seconds, changed = now()
+"""  # noqa: S608
+
+
+@dataclass
+class EndFile(Write):
+    """What became of a file. Outcome: None or Fenced.
+
+    The content is present from then on, in the same transaction; or it is free again, if it came to nothing.
+    """
+
+    file: FileFacts
+    state: Literal["uploaded", "there", "skipped", "failed", "pending"]
+    source_id: int | None = None
+    ebook_id: int | None = None
+    reason: str | None = None
+    kind: str | None = None
+    seconds: float | None = None
+
+    @property
+    def content_key(self) -> tuple[str, int] | None:
+        return (self.file.sha1, self.file.size) if self.file.sha1 else None
+
+    def to_content(self, cursor: Cursor[Any]) -> None:
+        given = self._given(sha1=self.file.sha1, size=self.file.size)
+        if self.state in ("uploaded", "there"):
+            # True whether the lease holds or not: it is on the server.
+            origin = "ours" if self.state == "uploaded" else "server"
+            more = {"source": self.source_id, "ebook": self.ebook_id, "origin": origin}
+            cursor.execute(_CONTENT_PRESENT, {**given, **more})
+        else:
+            cursor.execute(_CONTENT_FREE, given)
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        facts, landed = self.file, self.state in ("uploaded", "there")
+        given = self._given(format=facts.format, path=facts.path, size=facts.size, mtime_ns=facts.mtime_ns)
+        given |= {"sha1": facts.sha1, "state": self.state, "step": "attached" if landed else ""}
+        given |= {"source": self.source_id, "ebook": self.ebook_id, "seconds": self.seconds}
+        reason = None if self.reason is None else claims.clean(self.reason)
+        self._fenced(cursor.execute(_NOTE_END, {**given, "reason": reason, "kind": self.kind}))
+
+
+@dataclass
+class EndItem(Write):
+    """The whole book is done, or there was nothing to do. Outcome: None or Fenced."""
+
+    state: Literal["done", "skipped"]
+    result: Mapping[str, Any]
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        if not claims.finish(connection, self.lease, self.state, self.result):
+            self.outcome = Fenced()
+
+
+@dataclass
+class FailItem(Write):
+    """The book is tried again later, or has failed. Outcome: 'ready', 'failed', 'cancelled', or Fenced."""
+
+    error: MedialiftError
+    delay_seconds: float
+    limit: int
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        state = claims.retry_later(
+            connection, self.lease, self.error, delay_seconds=self.delay_seconds, limit=self.limit
+        )
+        self.outcome = Fenced() if state == "lost" else state
+
+
+_PUT_OFF = """
+update item set state = case when cancel then 'cancelled' else 'ready' end, attempts = attempts - 1,
+       not_before = now() + make_interval(secs => %(delay)s), lease_until = null, changed = now()
+ where id = %(item)s and lease_token = %(token)s and state = 'leased'
+"""
+
+
+@dataclass
+class PutOff(Write):
+    """The book waits for another that is in somebody's hands; this attempt does not count."""
+
+    delay_seconds: float
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        cursor.execute(_PUT_OFF, self._given(delay=self.delay_seconds))
+
+
+def in_order(writes: list[Write], connection: Connection, cursor: Cursor[Any]) -> None:
+    """Do the parts of several writes in the one order in which rows are locked everywhere."""
+    for write in writes:
+        write.outcome = None  # of an attempt that was rolled back
+    touching = [one for one in writes if one.content_key]
+    for write in sorted(touching, key=lambda one: one.content_key or ("", 0)):
+        write.to_content(cursor)
+    for write in sorted(writes, key=lambda one: one.ebook_key):
+        write.to_ebook(cursor)
+    for write in sorted(writes, key=lambda one: one.lease.item_id):
+        write.to_item(connection, cursor)
