@@ -21,9 +21,8 @@ _SURROGATE = re.compile("[\ud800-\udfff]+")
 
 # Calibre's default tweak `author_name_copywords`: such a name is of no person, it has no last name.
 _NOT_A_PERSON = frozenset(
-    ["agency", "corporation", "company", "co.", "council", "committee", "inc.", "institute", "national"]
-    + ["society", "club", "team"]
-)
+    ("agency", "corporation", "company", "co.", "council", "committee", "inc.", "institute")
+) | {"national", "society", "club", "team"}
 
 
 class PlannedFormat(NamedTuple):
