@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import random
 import shutil
 import subprocess
 import tempfile
@@ -25,7 +24,7 @@ def measure() -> Iterator[Figure]:
     with tempfile.TemporaryDirectory() as folder:
         files = _make(Path(folder))
         yield Figure(
-            "hashing 400 book files, 400 MB: rate compared with `openssl dgst -sha1` on the same files",
+            "hashing 400 book files of together 398 MB: rate compared with `openssl dgst -sha1` on the same files",
             100 * paired_ratio(lambda: seconds(lambda: _openssl(files)), lambda: _ours(files), warm_ups=1),
             "%",
             ">= 80",
@@ -33,7 +32,7 @@ def measure() -> Iterator[Figure]:
 
 
 def _make(folder: Path) -> list[Path]:
-    content = random.Random(1).randbytes(max(_SIZES))
+    content = os.urandom(max(_SIZES))
     files = []
     for number, size in enumerate(_SIZES):
         file = folder / f"{number}.epub"

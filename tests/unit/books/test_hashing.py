@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+from pathlib import Path
 
 import pytest
 
@@ -19,10 +20,9 @@ def test_a_file_has_the_hash_and_the_size_of_its_bytes(tmp_path, size):
 
 
 def test_a_name_that_is_no_utf8_is_a_name(tmp_path):
-    file = os.fsencode(tmp_path) + b"/Vojna \xe9 mir.epub"
-    with open(file, "wb") as written:
-        written.write(b"words")
-    assert hash_file(tmp_path / os.fsdecode(b"Vojna \xe9 mir.epub")).size == 5
+    file = tmp_path / os.fsdecode(b"Vojna \xe9 mir.epub")
+    file.write_bytes(b"words")
+    assert hash_file(file).size == 5
 
 
 @pytest.mark.parametrize(
@@ -107,11 +107,11 @@ def test_a_link_to_the_file_made_meanwhile_is_no_change(tmp_path):
 def test_what_the_caller_raises_ends_the_reading_and_closes_the_file(tmp_path):
     file = tmp_path / "a.epub"
     file.write_bytes(bytes(2 << 20))
-    before = len(os.listdir("/proc/self/fd"))
+    before = len(list(Path("/proc/self/fd").iterdir()))
 
     def enough(_):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         hash_file(file, going_on=enough)
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
