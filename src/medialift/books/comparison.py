@@ -17,15 +17,20 @@ class Shelved:
     """A book as Calibre has it now.
 
     Attributes:
-        files: {format: bytes}.
-        fingerprint: what a plan would write about it; "" when it does not matter.
-        selected: it is in the subset that was planned.
+        files: {format: bytes} of those that are in the subset that was planned.
+        fingerprint: what a plan would write about it.
+        others: {format: bytes} of those outside of the subset.
     """
 
     id: int
     files: Mapping[str, int]
     fingerprint: str = ""
-    selected: bool = True
+    others: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def count(self) -> Count:
+        """All its files."""
+        return _count(self.files) + _count(self.others)
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ def compare(calibre: Iterable[Shelved], ledger: Iterable[Booked]) -> Comparison:
     for shelved, booked in _beside(calibre, ledger):
         if shelved is not None:
             found.books += 1
-            found.files += Count(len(shelved.files), sum(shelved.files.values()))
+            found.files += shelved.count
         if shelved is None:
             assert booked is not None  # noqa: S101  one of the two is always there
             _gone(found, booked, frozenset())
@@ -123,7 +128,7 @@ def compare(calibre: Iterable[Shelved], ledger: Iterable[Booked]) -> Comparison:
 
 
 def _both(found: Comparison, shelved: Shelved, booked: Booked) -> None:
-    changed = shelved.fingerprint != booked.fingerprint
+    changed = bool(shelved.files) and shelved.fingerprint != booked.fingerprint
     found.changed += changed
     written = {one.format: one for one in booked.files}
     for name, size in shelved.files.items():
@@ -140,7 +145,12 @@ def _both(found: Comparison, shelved: Shelved, booked: Booked) -> None:
             found.accounts.add(booked.rest, booked.rest_kind, 1, size)
             if booked.rest == UNACCOUNTED:
                 found.example(UNACCOUNTED, f"{shelved.id} {name}")
-    _gone(found, booked, shelved.files.keys())
+    for name, size in shelved.others.items():
+        if name in written:
+            found.accounts.add(written[name].account, written[name].kind, 1, written[name].size)
+        else:
+            found.unselected += Count(1, size)
+    _gone(found, booked, {*shelved.files, *shelved.others})
 
 
 def _gone(found: Comparison, booked: Booked, here: Iterable[str]) -> None:
@@ -154,13 +164,14 @@ def _gone(found: Comparison, booked: Booked, here: Iterable[str]) -> None:
 
 
 def _not_planned(found: Comparison, shelved: Shelved) -> None:
-    count = Count(len(shelved.files), sum(shelved.files.values()))
-    if not shelved.selected:
-        found.unselected += count
-        return
-    found.unplanned += count
+    found.unselected += _count(shelved.others)
+    found.unplanned += _count(shelved.files)
     for name in shelved.files:
         found.example("unplanned", f"{shelved.id} {name}")
+
+
+def _count(files: Mapping[str, int]) -> Count:
+    return Count(len(files), sum(files.values()))
 
 
 def _beside(

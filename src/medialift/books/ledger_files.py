@@ -17,6 +17,7 @@ from medialift.books.accounts import (
     Accounts,
 )
 from medialift.books.comparison import Booked, BookedFile
+from medialift.books.server_comparison import Claimed
 
 PIPELINE = "books"
 _AT_ONCE = 2000
@@ -48,6 +49,26 @@ _STREAMED = text(f"""
      where i.pipeline = :pipeline and i.collection = :collection
      order by i.key::bigint, f.format collate "C" """)  # noqa: S608
 
+_CLAIMED = """
+    select lower(f.sha1), f.size, i.key::bigint, f.format, f.state, f.source_id, f.ebook_id
+      from item i join book_file f on f.item_id = i.id
+     where i.pipeline = :pipeline and i.collection = :collection and f.state in ('uploaded', 'there')
+     order by """
+_CLAIMED_BY = {
+    "content": text(_CLAIMED + 'lower(f.sha1) collate "C", f.size, f.source_id'),
+    "ebook": text(_CLAIMED + "f.ebook_id nulls last, f.source_id"),
+}
+_OF_SERVER = "(select server from book_server where collection = :collection)"
+_ALONE = text(f"""
+    select distinct ebook_id from ebook e
+     where e.made and e.ebook_id is not null and e.server = {_OF_SERVER}
+       and not exists (select from book_file f where f.ebook_id = e.ebook_id)
+     order by ebook_id""")  # noqa: S608  its parts are constants of ours
+_SENT_TWICE = text("""
+    select lower(f.sha1) as sha1, count(distinct f.source_id) as sources
+      from item i join book_file f on f.item_id = i.id
+     where i.pipeline = :pipeline and i.collection = :collection and f.state = 'uploaded'
+     group by lower(f.sha1), f.size having count(distinct f.source_id) > 1 order by 1 limit :limit""")
 _LISTED = text(f"""
     select * from (
       select i.key::bigint as book, f.format, {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind,
@@ -77,6 +98,31 @@ def streamed(connection: Connection, collection: str) -> Iterator[Booked]:
     )
     for _, group in groupby(rows, key=attrgetter("book")):
         yield _booked(list(group))
+
+
+def claimed(connection: Connection, collection: str, order: str) -> Iterator[Claimed]:
+    """Every file that the ledger says the server has, streamed.
+
+    Args:
+        order: "content": by sha1 and size; "ebook": by the ebooks' ids, files without one last.
+    """
+    rows = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE).execute(
+        _CLAIMED_BY[order], {"pipeline": PIPELINE, "collection": collection}
+    )
+    for sha1, size, book, name, account, source_id, ebook_id in rows:
+        yield Claimed(sha1 or "", size, book, name, account, source_id, ebook_id)
+
+
+def ebooks_alone(connection: Connection, collection: str) -> Iterator[int]:
+    """Ebooks that we made on the server and on which no file of the ledger hangs."""
+    streaming = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
+    yield from streaming.execute(_ALONE, {"collection": collection}).scalars()
+
+
+def sent_twice(connection: Connection, collection: str, *, limit: int = 100) -> list[str]:
+    """Content that became more than one source by uploads of ours, as its sha1: there must be none."""
+    of = {"pipeline": PIPELINE, "collection": collection, "limit": limit}
+    return [row.sha1 for row in connection.execute(_SENT_TWICE, of)]
 
 
 def listed(

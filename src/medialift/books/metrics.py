@@ -52,7 +52,7 @@ def registry(all_of_them: Iterable[Status]) -> CollectorRegistry:
         left.labels(name).set(-1 if one.speed.seconds_left is None else one.speed.seconds_left)
         for state in _WORKER_STATES:
             workers.labels(name, state).set(sum(worker.state == state for worker in one.workers))
-        paused.labels(name).set(one.paused or one.closed)
+        paused.labels(name).set(one.control.rests)
     return kept
 
 

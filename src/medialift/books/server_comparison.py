@@ -38,11 +38,11 @@ class Claimed:
 
 @dataclass(frozen=True)
 class Source:
-    """A file as the server has it."""
+    """A file as the server has it; it does not always tell under which number."""
 
     sha1: str
     size: int
-    source_id: int
+    source_id: int | None
     ebook_id: int | None = None
 
     @property
@@ -107,14 +107,14 @@ class ServerComparison:
     def count(self, claimed: list[Claimed], sources: list[Source]) -> None:
         """Count one content: the files that claim it and the sources that have it."""
         self.checked += len(claimed)
-        ids = {one.source_id for one in sources}
+        ids = sorted({one.source_id for one in sources if one.source_id is not None})
         for one in claimed:
             if not sources:
                 self.missing += 1
                 self.example("missing", f"{one.book} {one.format} ({one.account})")
                 continue
             self.present += 1
-            if one.source_id is not None and one.source_id not in ids:
+            if one.source_id is not None and ids and one.source_id not in ids:
                 self.moved += 1
                 self.example("moved", f"{one.book} {one.format}: source {one.source_id}")
         # What the server had twice before any of this is its own matter.
@@ -128,13 +128,18 @@ class ServerComparison:
 class Server(Protocol):
     """A way to ask the server: its database or its API."""
 
-    def compare(self, claimed: Iterator[Claimed]) -> ServerComparison:
-        """Look for every file; they come in the order of `order`."""
+    def compare(self, claimed: Iterator[Claimed], alone: Iterator[int]) -> ServerComparison:
+        """Look for every file.
+
+        Args:
+            claimed: in the order that `order` says.
+            alone: ebooks that we made and on which no file of the ledger hangs.
+        """
         ...
 
     @property
     def order(self) -> str:
-        """ "content" or "ebook": in which order `compare` takes the files."""
+        """content: by sha1 and size; ebook: by the ebooks' ids, files without one last."""
         ...
 
 

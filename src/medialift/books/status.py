@@ -11,8 +11,10 @@ from medialift.books import ledger_files
 from medialift.books.accounts import Accounts
 from medialift.books.ledger_files import PIPELINE
 from medialift.books.speed import SLOW_SECONDS, WINDOW_MINUTES, Minute, Speed, Upload, Whole, speed
-from medialift.queueing import ledger
+from medialift.queueing import control, ledger, workers
+from medialift.queueing.control import Control
 from medialift.queueing.ledger import Counts
+from medialift.queueing.workers import Worker
 
 _SLOW_SHOWN = 20
 
@@ -25,15 +27,6 @@ _WHOLE = text("""
     select count(*) as minutes, coalesce(sum(files), 0)::bigint as files,
            coalesce(sum(slow), 0)::bigint as slow
       from rate where pipeline = :pipeline and collection = :collection and (items > 0 or files > 0)""")
-_WORKERS = text("""
-    select w.name, w.host, w.pid, w.state, w.phase, w.paused_why,
-           extract(epoch from now() - w.heartbeat)::float8 as silent,
-           coalesce(p.items, 0) as items, coalesce(p.files, 0) as files, coalesce(p.bytes, 0) as bytes
-      from worker w left join progress p on p.worker = w.name
-     where w.pipeline = :pipeline and w.collection = :collection order by w.name""")
-_CONTROL = text("""
-    select paused, paused_why, hours, closed from control
-     where pipeline = :pipeline and collection = :collection""")
 _SLOW = text("""
     select i.key::bigint as book, f.format, f.size, f.seconds from item i join book_file f on f.item_id = i.id
      where i.pipeline = :pipeline and i.collection = :collection and f.seconds > :slow
@@ -41,27 +34,6 @@ _SLOW = text("""
 _AVERAGE = text("""
     select avg(f.seconds)::float8 from item i join book_file f on f.item_id = i.id
      where i.pipeline = :pipeline and i.collection = :collection and f.state = 'uploaded'""")
-
-
-@dataclass(frozen=True)
-class WorkerNow:
-    """A worker as the ledger knows it.
-
-    Attributes:
-        silent: seconds since its last sign of life.
-        items, files, bytes: what it did since it started.
-    """
-
-    name: str
-    host: str
-    pid: int
-    state: str
-    phase: str
-    paused_why: str
-    silent: float
-    items: int
-    files: int
-    bytes: int
 
 
 @dataclass(frozen=True)
@@ -73,8 +45,7 @@ class Status:
         accounts: files by what became of them.
         seconds_per_file: average of the uploads; None: there was none.
         slow: the slowest uploads, those over two minutes only.
-        paused, paused_why: whether somebody holds it, and why.
-        hours: in which it may run; "": always. `closed`: it is outside of them now.
+        control: whether somebody holds it and why, its hours, and how fast it may go.
     """
 
     collection: str
@@ -83,11 +54,8 @@ class Status:
     speed: Speed = field(default_factory=Speed)
     seconds_per_file: float | None = None
     slow: tuple[Upload, ...] = ()
-    workers: tuple[WorkerNow, ...] = ()
-    paused: bool = False
-    paused_why: str = ""
-    hours: str = ""
-    closed: bool = False
+    workers: tuple[Worker, ...] = ()
+    control: Control = field(default_factory=Control)
 
     @property
     def finished(self) -> bool:
@@ -101,9 +69,9 @@ class Status:
             return "empty"
         if self.finished:
             return "finished"
-        if self.paused:
+        if self.control.paused:
             return "paused"
-        if self.closed:
+        if self.control.closed:
             return "closed"
         return "running" if any(one.state == "running" for one in self.workers) else "waiting"
 
@@ -125,11 +93,8 @@ class Status:
                 "sentence": self.speed.sentence(),
             },
             "slow": [asdict(one) for one in self.slow],
-            "workers": [asdict(one) for one in self.workers],
-            "paused": self.paused,
-            "paused_why": self.paused_why,
-            "hours": self.hours,
-            "closed": self.closed,
+            "workers": [_worker(one) for one in self.workers],
+            "control": {**self.control.to_dict(), "why": self.control.why},
         }
 
 
@@ -137,7 +102,6 @@ def status(connection: Connection, collection: str) -> Status:
     """How it stands now. It reads the ledger only, about a second for a million books."""
     of = {"pipeline": PIPELINE, "collection": collection}
     items = ledger.counts(connection, PIPELINE, collection)
-    control = connection.execute(_CONTROL, of).one_or_none()
     whole = connection.execute(_WHOLE, of).one()
     recent = connection.execute(_RECENT, of)
     slow = connection.execute(_SLOW, {**of, "slow": SLOW_SECONDS, "limit": _SLOW_SHOWN})
@@ -153,9 +117,11 @@ def status(connection: Connection, collection: str) -> Status:
         ),
         connection.execute(_AVERAGE, of).scalar_one(),
         tuple(Upload(row.book, row.format, row.size, row.seconds) for row in slow),
-        tuple(WorkerNow(**row._mapping) for row in connection.execute(_WORKERS, of)),
-        paused=bool(control and control.paused),
-        paused_why=control.paused_why if control else "",
-        hours=control.hours if control else "",
-        closed=bool(control and control.closed),
+        tuple(workers.listed(connection, PIPELINE, collection)),
+        control.read(connection, PIPELINE, collection),
     )
+
+
+def _worker(one: Worker) -> dict[str, Any]:
+    shown = ("name", "host", "pid", "state", "phase", "paused_why", "items", "files", "bytes", "slow")
+    return {**{name: getattr(one, name) for name in shown}, "silence": round(one.silence, 1)}

@@ -7,8 +7,8 @@ import pytest
 from medialift.books.comparison import EXAMPLES, Booked, BookedFile, Shelved, compare
 
 
-def shelved(book, *formats, fingerprint="same", selected=True):
-    return Shelved(book, dict.fromkeys(formats, 100), fingerprint, selected)
+def shelved(book, *formats, fingerprint="same", others=()):
+    return Shelved(book, dict.fromkeys(formats, 100), fingerprint, dict.fromkeys(others, 100))
 
 
 def booked(book, rest, *files, fingerprint="same", weight=0, rest_kind=""):
@@ -40,9 +40,18 @@ def test_every_file_is_counted_in_the_account_that_the_ledger_says():
 
 
 def test_a_book_that_is_only_in_calibre_is_in_no_plan_or_outside_the_subset():
-    found = compare([shelved(1, "EPUB"), shelved(2, "EPUB", "PDF", selected=False)], [])
+    found = compare([shelved(1, "EPUB"), shelved(2, others=["EPUB", "PDF"])], [])
     assert (found.unplanned.files, found.unselected.files) == (1, 2)
     assert found.examples == {"unplanned": ["1 EPUB"]}
+    assert found.adds_up
+
+
+def test_a_format_outside_the_subset_is_not_selected_unless_an_earlier_plan_took_it():
+    found = compare(
+        [shelved(1, "EPUB", others=["PDF", "MOBI"])],
+        [booked(1, "unaccounted", ("EPUB", "uploaded"), ("MOBI", "there"))],
+    )
+    assert (found.unselected.files, found.accounts.of("there").files, found.changed) == (1, 1, 0)
     assert found.adds_up
 
 

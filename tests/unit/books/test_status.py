@@ -135,7 +135,7 @@ def test_a_pause_and_closed_hours_are_told_with_the_reason(books):
     assert now(books).state == "waiting"
     with books.database.engine.begin() as connection:
         control.pause(connection, "books", "calibre", why="the line is needed")
-    assert (now(books).state, now(books).paused_why) == ("paused", "the line is needed")
+    assert (now(books).state, now(books).control.why) == ("paused", "the line is needed")
 
 
 def test_the_metrics_are_the_numbers_of_status(books):
