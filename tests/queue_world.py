@@ -72,6 +72,11 @@ class Books:
         with self.database.engine.begin() as connection:
             return function(connection, *QUEUE, *args, **named)
 
+    def read(self, function: Callable[..., Any], *args: Any, **named: Any) -> Any:
+        """Call a function of the queue that is not about one collection."""
+        with self.database.engine.begin() as connection:
+            return function(connection, *args, **named)
+
     def prioritise(self, key: str, priority: int) -> None:
         self.change(items.prioritise, Which.named([key]), priority=priority)
 
