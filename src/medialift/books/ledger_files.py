@@ -20,7 +20,11 @@ from medialift.books.comparison import Booked, BookedFile
 from medialift.books.server_comparison import Claimed
 
 PIPELINE = "books"
-_AT_ONCE = 2000
+_STREAMING = {"stream_results": True, "max_row_buffer": 2000}
+
+# What reads whole tables is never to do so row by row, which PostgreSQL takes for quick as long as it has not
+# looked at tables that were just filled.
+_WHOLE_TABLES = text("set local enable_nestloop = off")
 
 # Files about which something is written, and the rest of each book, which its item only counts.
 _COUNTED = text(f"""
@@ -87,15 +91,16 @@ _LISTED = text(f"""
 
 def counted(connection: Connection, collection: str) -> Accounts:
     """Every file of the collection by account and kind of reason."""
+    connection.execute(_WHOLE_TABLES)
     rows = connection.execute(_COUNTED, {"pipeline": PIPELINE, "collection": collection})
     return Accounts.of_rows(row._asdict() for row in rows)
 
 
 def streamed(connection: Connection, collection: str) -> Iterator[Booked]:
     """Every book of the collection in the order of Calibre's ids; a few thousand rows are held at a time."""
-    rows = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE).execute(
-        _STREAMED, {"pipeline": PIPELINE, "collection": collection}
-    )
+    connection.execute(_WHOLE_TABLES)
+    of = {"pipeline": PIPELINE, "collection": collection}
+    rows = connection.execute(_STREAMED, of, execution_options=_STREAMING)
     for _, group in groupby(rows, key=attrgetter("book")):
         yield _booked(list(group))
 
@@ -106,17 +111,17 @@ def claimed(connection: Connection, collection: str, order: str) -> Iterator[Cla
     Args:
         order: "content": by sha1 and size; "ebook": by the ebooks' ids, files without one last.
     """
-    rows = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE).execute(
-        _CLAIMED_BY[order], {"pipeline": PIPELINE, "collection": collection}
-    )
+    connection.execute(_WHOLE_TABLES)
+    of = {"pipeline": PIPELINE, "collection": collection}
+    rows = connection.execute(_CLAIMED_BY[order], of, execution_options=_STREAMING)
     for sha1, size, book, name, account, source_id, ebook_id in rows:
         yield Claimed(sha1 or "", size, book, name, account, source_id, ebook_id)
 
 
 def ebooks_alone(connection: Connection, collection: str) -> Iterator[int]:
     """Ebooks that we made on the server and on which no file of the ledger hangs."""
-    streaming = connection.execution_options(stream_results=True, max_row_buffer=_AT_ONCE)
-    yield from streaming.execute(_ALONE, {"collection": collection}).scalars()
+    of = {"collection": collection}
+    yield from connection.execute(_ALONE, of, execution_options=_STREAMING).scalars()
 
 
 def sent_twice(connection: Connection, collection: str, *, limit: int = 100) -> list[str]:
