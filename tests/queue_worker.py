@@ -1,7 +1,7 @@
-"""A worker as a process of its own: each item takes a moment, and every finish is written down in the ledger.
+"""A worker as a process of its own: each item takes a moment, and each finish is noted in the ledger.
 
-`python -m tests.queue_worker URL NAME …`: the table `finished` of the ledger gets one row for each result that
-counted, in the transaction of the finish: the proof that nothing is lost and nothing finished twice.
+`python -m tests.queue_worker URL NAME …`: the table `finished` of the ledger gets one row for each result
+that counted, in the transaction of the finish: the proof that nothing is lost and nothing finished twice.
 """
 
 from __future__ import annotations

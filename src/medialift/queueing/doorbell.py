@@ -9,9 +9,12 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Awaitable, Callable
 
+import psycopg
 from procrastinate import App, PsycopgConnector, SyncPsycopgConnector
+from procrastinate.exceptions import ConnectorException
 from procrastinate.types import JSONDict
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import OperationalError
 
 from medialift.queueing.database import Database
 
@@ -105,5 +108,11 @@ def ring(
     if missing > 0:
         job: JSONDict = {"pipeline": pipeline, "collection": collection}
         driver = connection.connection.driver_connection
-        _bell.configure_task(TASK, queue=queue, connection=driver).batch_defer(*([job] * missing))
+        try:
+            _bell.configure_task(TASK, queue=queue, connection=driver).batch_defer(*([job] * missing))
+        except ConnectorException as error:
+            # A database that went away looks the same to the caller whichever statement it was.
+            if isinstance(error.__cause__, psycopg.OperationalError):
+                raise OperationalError("ring", None, error.__cause__) from error
+            raise
     return max(0, missing)

@@ -32,6 +32,7 @@ from medialift.queueing.keeping import Keeping
 from medialift.queueing.leases import Lease
 from medialift.queueing.outcome import Bounds, Ended, Why
 from medialift.queueing.readiness import notify
+from medialift.queueing.supervisor import Supervisor
 
 __all__ = ["Bounds", "Crew", "Ended", "Handler", "Pace", "Worker"]
 
@@ -64,6 +65,7 @@ class Pace:
         stalled: without a sign of life for so long, the queue takes a worker for dead.
         report: between two writes of its progress.
         outage: so long the database may be away before the worker gives up.
+        sweep: between two rounds of the supervisor that a bounded worker brings along.
     """
 
     batch: int = 50
@@ -79,6 +81,7 @@ class Pace:
     stalled: float = 120.0
     report: float = 2.0
     outage: float = 600.0
+    sweep: float = 15.0
 
     @property
     def renew(self) -> float:
@@ -151,6 +154,8 @@ class _Life:
                 asyncio.create_task(self._fence(), name="fence"),
                 asyncio.create_task(self._watch(), name="watch"),
             ]
+            if self.worker.bounds.any:
+                beside.append(asyncio.create_task(self._supervise(), name="supervise"))
             for task in beside:
                 task.add_done_callback(self._end_when_broken)
             try:
@@ -318,6 +323,13 @@ class _Life:
                 if await self._all_done():
                     self.drain("done")
             await self._pause(every)
+
+    async def _supervise(self) -> None:
+        """One that is run by hand depends on no supervisor: it sees to it that what others left is done."""
+        supervisor = Supervisor(self.database, every=self.pace.sweep, silence=self.pace.stalled)
+        while not await self._pause(self.pace.sweep):
+            with suppress(Transient):
+                await asyncio.to_thread(supervisor.round)
 
     async def _ring_if_idle(self) -> None:
         if self.listening is not None and not self.keeping.all() and not self.crew.resting:
