@@ -1,9 +1,7 @@
 """`python -m sandbox.mybookshelf --data DIR`: serve until a signal comes.
 
 `--only app` and `--only backend` serve half of it, as the real server's two containers do; the halves then
-share the folder and a PostgreSQL, which the environment names as it does for the real one: MBS2_DB_HOST,
-MBS2_DB_NAME, MBS2_DB_USER, MBS2_DB_PASSWORD, and the port MBS2_DB_PORT for the app but PGPORT for the
-backend; or MBS2_DB_URI.
+share the folder and the PostgreSQL that MBS2_DB_URI names. What the containers run is in container.py.
 """
 
 from __future__ import annotations
@@ -13,27 +11,10 @@ import asyncio
 import json
 import logging
 import os
-from collections.abc import Mapping
 from pathlib import Path
 
 from .server import SECRET
 from .serving import Wanted, serve
-
-
-def database_of(environment: Mapping[str, str], *, backend_only: bool) -> str:
-    """The conninfo that the environment names; "" when it names none."""
-    if environment.get("MBS2_DB_URI") and not backend_only:
-        return environment["MBS2_DB_URI"]
-    if not environment.get("MBS2_DB_HOST"):
-        return environment.get("MBS2_DB_URI", "")
-    # The real backend never looks at MBS2_DB_PORT.
-    port = environment.get("PGPORT" if backend_only else "MBS2_DB_PORT") or "5432"
-    parts = {"host": environment["MBS2_DB_HOST"], "port": port}
-    for name in ("name", "user", "password"):
-        value = environment.get(f"MBS2_DB_{name.upper()}", "ebooks")
-        parts["dbname" if name == "name" else name] = value
-    quoted = {key: value.replace("\\", "\\\\").replace("'", "\\'") for key, value in parts.items()}
-    return " ".join(f"{key}='{value}'" for key, value in quoted.items())
 
 
 def main() -> None:
@@ -58,7 +39,7 @@ def main() -> None:
         backend=options.ws_port if options.only != "app" else None,
         control=options.control_port,
         delegated=options.delegated_port,
-        database=database_of(environment, backend_only=options.only == "backend"),
+        database=environment.get("MBS2_DB_URI", ""),
         secret=environment.get("MBS2_SECRET_KEY") or SECRET,
         switches=options.switches,
     )

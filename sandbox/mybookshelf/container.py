@@ -20,8 +20,6 @@ from .serving import Wanted, serve
 from .store import USERS, DatabaseFault, add_user, hashed
 from .vocabulary import ROLES
 
-_CONTROL = 6007
-
 
 def conninfo(settings: ModuleType, port: str) -> str:
     """Where the settings say the database is, but for the port: the backend has its own idea of that."""
@@ -32,13 +30,13 @@ def conninfo(settings: ModuleType, port: str) -> str:
 
 
 def serve_app(settings: ModuleType, *, visible: bool) -> None:
-    """The app on port 6006. It comes up without a database, and answers 500 until there are tables in one."""
+    """The app. It comes up without a database, and answers 500 until there are tables in one."""
     wanted = Wanted(
         data=Path(settings.DATA_DIR),
         host="0.0.0.0" if visible else "127.0.0.1",
-        app=6006,
+        app=settings.APP_PORT,
         backend=None,
-        control=_CONTROL,
+        control=settings.CONTROL_PORT,
         database=conninfo(settings, settings.DB_PORT),
         make_tables=False,
         secret=settings.SECRET_KEY,
@@ -54,7 +52,7 @@ def serve_backend(settings: ModuleType) -> None:
         host="0.0.0.0",
         app=None,
         backend=settings.WS_PORT,
-        control=_CONTROL,
+        control=settings.CONTROL_PORT,
         delegated=settings.DELEGATED_PORT,
         database=conninfo(settings, os.environ.get("PGPORT", "5432")),
         make_tables=False,

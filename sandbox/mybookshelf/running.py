@@ -77,7 +77,7 @@ class Standin:
 
     def __init__(self, folder: Path, database: str = "", **switches: Any) -> None:
         self.data = folder
-        self.port, self.ws_port, self._control = _free_ports(3)
+        self.port, self.ws_port, self._control = free_ports(3)
         self.url = f"http://127.0.0.1:{self.port}"
         self.ws_url = f"ws://127.0.0.1:{self.ws_port}/ws"
         self.switches = Steer(f"http://127.0.0.1:{self._control}")
@@ -154,7 +154,7 @@ class Standin:
             self.process.wait(10)
 
 
-def _free_ports(count: int) -> list[int]:
+def free_ports(count: int) -> list[int]:
     """Ports that nobody has, asked for together so that they differ."""
     probes = [socket.socket() for _ in range(count)]
     try:

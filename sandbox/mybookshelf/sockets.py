@@ -39,7 +39,7 @@ class Session:
         """Cut the connection without a word."""
         if self.request is not None and self.request.transport is not None:
             self.request.transport.abort()
-        self.socket = None
+        self.socket, self.left = None, time.monotonic()
 
 
 class Sockets:
