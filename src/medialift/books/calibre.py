@@ -193,6 +193,10 @@ class Calibre:
         """The whole library in a few numbers."""
         return self._read(_sums)
 
+    def formats(self) -> tuple[dict[str, dict[str, int]], int]:
+        """({"EPUB": {"files": 3, "bytes": 4711}}, how many books have no file) of the whole library."""
+        return self._read(_formats)
+
     def count_up_to(self, highest: int) -> tuple[int, int, int]:
         """(books, ids, mixed) of `Sums` over the books whose ids are not higher."""
         return self._read(lambda con: _counts(con, highest))
@@ -318,6 +322,7 @@ def _existing(connection: sqlite3.Connection, asked: str) -> set[int]:
     }
 
 
+_BYTES = "coalesce(sum(max(0, CAST(uncompressed_size AS INTEGER))), 0)"
 _COUNTS = "SELECT count(*), coalesce(sum(id), 0), coalesce(sum(id * (id % 9973) % 1000003), 0) FROM books"
 
 
@@ -331,7 +336,17 @@ def _sums(connection: sqlite3.Connection) -> Sums:
     highest, last = connection.execute(
         "SELECT coalesce(max(id), 0), coalesce(max(last_modified), '') FROM books"
     ).fetchone()
-    files, size = connection.execute(
-        "SELECT count(*), coalesce(sum(max(0, CAST(uncompressed_size AS INTEGER))), 0) FROM data"
-    ).fetchone()
+    files, size = connection.execute(f"SELECT count(*), {_BYTES} FROM data").fetchone()  # noqa: S608
     return Sums(books, ids, mixed, highest, last, files, size)
+
+
+def _formats(connection: sqlite3.Connection) -> tuple[dict[str, dict[str, int]], int]:
+    rows = connection.execute(
+        f"SELECT format, count(*), {_BYTES} FROM data "  # noqa: S608
+        "WHERE book IN (SELECT id FROM books) GROUP BY format ORDER BY format"
+    )
+    counted = {format: {"files": files, "bytes": size} for format, files, size in rows}
+    without = connection.execute(
+        "SELECT count(*) FROM books WHERE NOT EXISTS (SELECT 1 FROM data WHERE data.book = books.id)"
+    ).fetchone()[0]
+    return counted, without

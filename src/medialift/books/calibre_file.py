@@ -14,7 +14,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,10 @@ class Stamp:
     log_size: int
     log_mtime_ns: int
     sure: bool
+
+    def same_as(self, other: Stamp) -> bool:
+        """Whether nothing shows that it changed; for two moments of one reading."""
+        return replace(self, sure=True) == replace(other, sure=True)
 
     def to_dict(self) -> dict[str, int]:
         """For a mark in the ledger; empty when it is not sure."""

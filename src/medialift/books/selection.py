@@ -160,3 +160,15 @@ def _switch(value: Any) -> bool:
     if word not in _TRUE + _FALSE:
         raise Permanent("This is neither yes nor no", f"newest_first: {value!r}", "Write yes or no")
     return word in _TRUE
+
+
+def payload_of(selection: Selection) -> dict[str, Any]:
+    """What a plan leaves with a book about its formats: {} when all are meant."""
+    told = {"formats": selection.chosen.formats, "without_formats": selection.excluded.formats}
+    return {name: list(formats) for name, formats in told.items() if formats}
+
+
+def wanted_by(payload: Mapping[str, Any], format: str) -> bool:
+    """Whether a file of this format is meant by what the plan left with its book."""
+    formats = payload.get("formats") or [format.upper()]
+    return format.upper() in formats and format.upper() not in (payload.get("without_formats") or ())
