@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import text
 
+from medialift.books.calibre_rows import fingerprint as fingerprint_of
 from medialift.queueing.database import Database
 
 SERVER = "http://127.0.0.1:6006"
@@ -27,10 +28,17 @@ class BooksLedger:
         weight: int | None = None,
         size: int | None = None,
         error: tuple[str, str] | None = None,
-        fingerprint: str = "same",
+        fingerprint: str | None = None,
+        had: str = "",
     ) -> int:
-        """Add a book; `files` are its rows of book_file by format. The id of its item."""
+        """Add a book; the id of its item.
+
+        `files` are its rows of book_file by format; `had` the formats that it had when it was planned, in
+        words, those of `files` unless given. Each has 100 bytes, and the book is in A/B since 2020.
+        """
         files = files or {}
+        formats = sorted(had.split() or files)
+        fingerprint = fingerprint or fingerprint_of("2020", "A/B", [f"{one}:100" for one in formats])
         kind, told = error or (None, None)
         (item,) = self.run(
             "insert into item"

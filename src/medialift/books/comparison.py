@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from medialift.books.accounts import UNACCOUNTED, Accounts, Count
+from medialift.books.calibre_rows import fingerprint
+from medialift.books.selection import wanted_by
 
 EXAMPLES = 100
 _Row = TypeVar("_Row", "Shelved", "Booked")
@@ -17,20 +19,20 @@ class Shelved:
     """A book as Calibre has it now.
 
     Attributes:
-        files: {format: bytes} of those that are in the subset that was planned.
-        fingerprint: what a plan would write about it.
-        others: {format: bytes} of those outside of the subset.
+        files: {format: bytes}, in the order of the formats.
+        modified, path: when it was changed and where it is, as Calibre writes them.
+        wanted: formats that a plan would take now; () when the book is outside of the subset.
     """
 
     id: int
     files: Mapping[str, int]
-    fingerprint: str = ""
-    others: Mapping[str, int] = field(default_factory=dict)
+    modified: str = ""
+    path: str = ""
+    wanted: Collection[str] = ()
 
-    @property
-    def count(self) -> Count:
-        """All its files."""
-        return _count(self.files) + _count(self.others)
+    def fingerprint(self, formats: Iterable[str]) -> str:
+        """What a plan of these formats writes about it."""
+        return fingerprint(self.modified, self.path, [f"{one}:{self.files[one]}" for one in formats])
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,7 @@ class Booked:
     Attributes:
         rest, rest_kind: account of the files about which nothing is written.
         weight, bytes: how many files it had when it was planned.
+        payload: which of its formats were planned, as `selection.wanted_by` takes it.
     """
 
     id: int
@@ -59,6 +62,7 @@ class Booked:
     bytes: int = 0
     fingerprint: str = ""
     files: tuple[BookedFile, ...] = ()
+    payload: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -116,19 +120,21 @@ def compare(calibre: Iterable[Shelved], ledger: Iterable[Booked]) -> Comparison:
     for shelved, booked in _beside(calibre, ledger):
         if shelved is not None:
             found.books += 1
-            found.files += shelved.count
+            found.files += _count(shelved.files)
         if shelved is None:
             assert booked is not None  # noqa: S101  one of the two is always there
             _gone(found, booked, frozenset())
         elif booked is None:
-            _not_planned(found, shelved)
+            for name in shelved.files:
+                _no_plan(found, shelved, name)
         else:
             _both(found, shelved, booked)
     return found
 
 
 def _both(found: Comparison, shelved: Shelved, booked: Booked) -> None:
-    changed = bool(shelved.files) and shelved.fingerprint != booked.fingerprint
+    planned = [name for name in shelved.files if wanted_by(booked.payload, name)]
+    changed = shelved.fingerprint(planned) != booked.fingerprint
     found.changed += changed
     written = {one.format: one for one in booked.files}
     for name, size in shelved.files.items():
@@ -138,6 +144,8 @@ def _both(found: Comparison, shelved: Shelved, booked: Booked) -> None:
             found.accounts.add(one.account, one.kind, 1, one.size)
             if one.account == UNACCOUNTED:
                 found.example(UNACCOUNTED, f"{shelved.id} {name}")
+        elif name not in planned:
+            _no_plan(found, shelved, name)
         elif booked.rest == UNACCOUNTED and changed:
             found.unplanned += Count(1, size)
             found.example("unplanned", f"{shelved.id} {name}")
@@ -145,12 +153,7 @@ def _both(found: Comparison, shelved: Shelved, booked: Booked) -> None:
             found.accounts.add(booked.rest, booked.rest_kind, 1, size)
             if booked.rest == UNACCOUNTED:
                 found.example(UNACCOUNTED, f"{shelved.id} {name}")
-    for name, size in shelved.others.items():
-        if name in written:
-            found.accounts.add(written[name].account, written[name].kind, 1, written[name].size)
-        else:
-            found.unselected += Count(1, size)
-    _gone(found, booked, {*shelved.files, *shelved.others})
+    _gone(found, booked, shelved.files.keys())
 
 
 def _gone(found: Comparison, booked: Booked, here: Iterable[str]) -> None:
@@ -163,11 +166,13 @@ def _gone(found: Comparison, booked: Booked, here: Iterable[str]) -> None:
         found.gone.add(booked.rest, booked.rest_kind, booked.weight - len(booked.files), size)
 
 
-def _not_planned(found: Comparison, shelved: Shelved) -> None:
-    found.unselected += _count(shelved.others)
-    found.unplanned += _count(shelved.files)
-    for name in shelved.files:
+def _no_plan(found: Comparison, shelved: Shelved, name: str) -> None:
+    count = Count(1, shelved.files[name])
+    if name in shelved.wanted:
+        found.unplanned += count
         found.example("unplanned", f"{shelved.id} {name}")
+    else:
+        found.unselected += count
 
 
 def _count(files: Mapping[str, int]) -> Count:

@@ -46,7 +46,7 @@ _COUNTED = text(f"""
     ) counted group by account, kind""")  # noqa: S608  its parts are constants of ours
 
 _STREAMED = text(f"""
-    select i.key::bigint as book, i.weight, i.bytes, coalesce(i.fingerprint, '') as fingerprint,
+    select i.key::bigint as book, i.weight, i.bytes, coalesce(i.fingerprint, '') as fingerprint, i.payload,
            {ACCOUNT_OF_REST} as rest, {KIND_OF_REST} as rest_kind,
            f.format, coalesce(f.size, 0) as size, {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind
       from item i left join book_file f on f.item_id = i.id
@@ -157,4 +157,5 @@ def _booked(rows: list[Row[Any]]) -> Booked:
         first.bytes,
         first.fingerprint,
         tuple(BookedFile(row.format, row.size, row.account, row.kind) for row in rows if row.format),
+        first.payload,
     )

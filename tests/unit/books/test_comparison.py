@@ -7,13 +7,17 @@ import pytest
 from medialift.books.comparison import EXAMPLES, Booked, BookedFile, Shelved, compare
 
 
-def shelved(book, *formats, fingerprint="same", others=()):
-    return Shelved(book, dict.fromkeys(formats, 100), fingerprint, dict.fromkeys(others, 100))
+def shelved(book, *formats, modified="2020", others=()):
+    files = dict.fromkeys(sorted([*formats, *others]), 100)
+    return Shelved(book, files, modified, f"A/B ({book})", formats)
 
 
-def booked(book, rest, *files, fingerprint="same", weight=0, rest_kind=""):
+def booked(book, rest, *files, had=None, weight=0, rest_kind="", payload=None):
+    """A book that had these formats when it was planned, or those of its files."""
     written = tuple(BookedFile(*one[:1], 100, *one[1:]) for one in files)
-    return Booked(book, rest, rest_kind, weight or len(written), 100 * weight, fingerprint, written)
+    had = sorted(one[0] for one in files) if had is None else had.split()
+    mark = shelved(book, *had).fingerprint(had)
+    return Booked(book, rest, rest_kind, weight or len(written), 100 * weight, mark, written, payload or {})
 
 
 def test_every_file_is_counted_in_the_account_that_the_ledger_says():
@@ -22,8 +26,8 @@ def test_every_file_is_counted_in_the_account_that_the_ledger_says():
         [
             booked(1, "unaccounted", ("EPUB", "uploaded"), ("PDF", "there")),
             booked(2, "unaccounted", ("EPUB", "skipped", "too large")),
-            booked(3, "waiting", weight=1),
-            booked(4, "failed", weight=1, rest_kind="server"),
+            booked(3, "waiting", had="MOBI", weight=1),
+            booked(4, "failed", had="PDF", weight=1, rest_kind="server"),
         ],
     )
     accounts = found.accounts.to_dict()
@@ -37,6 +41,7 @@ def test_every_file_is_counted_in_the_account_that_the_ledger_says():
     assert accounts["skipped"]["reasons"] == {"too large": 1}
     assert accounts["failed"]["reasons"] == {"server": 1}
     assert found.adds_up
+    assert found.changed == 0
 
 
 def test_a_book_that_is_only_in_calibre_is_in_no_plan_or_outside_the_subset():
@@ -49,7 +54,16 @@ def test_a_book_that_is_only_in_calibre_is_in_no_plan_or_outside_the_subset():
 def test_a_format_outside_the_subset_is_not_selected_unless_an_earlier_plan_took_it():
     found = compare(
         [shelved(1, "EPUB", others=["PDF", "MOBI"])],
-        [booked(1, "unaccounted", ("EPUB", "uploaded"), ("MOBI", "there"))],
+        [
+            booked(
+                1,
+                "unaccounted",
+                ("EPUB", "uploaded"),
+                ("MOBI", "there"),
+                had="EPUB",
+                payload={"formats": ["EPUB"]},
+            )
+        ],
     )
     assert (found.unselected.files, found.accounts.of("there").files, found.changed) == (1, 1, 0)
     assert found.adds_up
@@ -71,21 +85,23 @@ def test_a_book_that_left_calibre_keeps_its_account_beside_the_others():
 
 def test_a_format_that_was_added_after_the_book_was_done_is_in_no_plan_yet():
     found = compare(
-        [shelved(1, "EPUB", "PDF", fingerprint="new")], [booked(1, "unaccounted", ("EPUB", "uploaded"))]
+        [shelved(1, "EPUB", "PDF", modified="2021")], [booked(1, "unaccounted", ("EPUB", "uploaded"))]
     )
     assert (found.unplanned.files, found.changed) == (1, 1)
     assert found.accounts.of("unaccounted").files == 0
 
 
 def test_a_format_of_an_unchanged_book_of_which_nothing_is_written_is_told_as_unaccounted():
-    found = compare([shelved(1, "EPUB", "PDF")], [booked(1, "unaccounted", ("EPUB", "uploaded"))])
+    found = compare(
+        [shelved(1, "EPUB", "PDF")], [booked(1, "unaccounted", ("EPUB", "uploaded"), had="EPUB PDF")]
+    )
     assert found.accounts.of("unaccounted").files == 1
     assert found.examples["unaccounted"] == ["1 PDF"]
 
 
 def test_a_format_that_left_calibre_is_gone_though_its_book_stays():
     found = compare(
-        [shelved(1, "EPUB", fingerprint="new")],
+        [shelved(1, "EPUB", modified="2021")],
         [booked(1, "unaccounted", ("EPUB", "uploaded"), ("PDF", "uploaded"))],
     )
     assert found.gone.of("uploaded").files == 1

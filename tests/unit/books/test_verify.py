@@ -7,6 +7,7 @@ import psycopg
 import pytest
 from pydantic import SecretStr
 
+from medialift.books.calibre_rows import fingerprint
 from medialift.books.comparison import Shelved
 from medialift.books.server import answers
 from medialift.books.server_api import ServerApi
@@ -18,6 +19,7 @@ from sandbox.mybookshelf import schema
 from tests.books_ledger import SERVER, BooksLedger
 
 USER = 7
+MARK = fingerprint("2020", "A/B", ["EPUB:100"])
 
 
 class BookServer:
@@ -99,7 +101,7 @@ def uploaded(sha1, source, ebook, **more):
 
 
 def shelf(*books):
-    return [Shelved(number, dict.fromkeys(formats, 100), "same") for number, formats in books]
+    return [Shelved(number, dict.fromkeys(formats, 100), "2020", "A/B", formats) for number, formats in books]
 
 
 def test_a_migration_that_went_well_adds_up_with_calibre_and_the_server(books, server, way):
@@ -132,8 +134,8 @@ def test_its_numbers_are_those_of_status(books):
     books.book(
         1, "done", files={"EPUB": uploaded("aa", 1, 1), "PDF": {"state": "skipped", "error_kind": "empty"}}
     )
-    books.book(2, "ready", weight=2, size=200)
-    books.book(3, "failed", weight=1, size=100, error=("transient", "The server said 500."))
+    books.book(2, "ready", weight=2, size=200, had="EPUB PDF")
+    books.book(3, "failed", weight=1, size=100, had="PDF", error=("transient", "The server said 500."))
     found = verify(
         books.database.engine,
         "calibre",
@@ -146,7 +148,7 @@ def test_its_numbers_are_those_of_status(books):
 
 
 def test_what_is_not_done_yet_adds_up_and_is_not_complete(books):
-    books.book(1, "ready", weight=1, size=100)
+    books.book(1, "ready", weight=1, size=100, had="EPUB")
     found = verify(books.database.engine, "calibre", shelf((1, ["EPUB"]), (2, ["EPUB", "PDF"])), None)
     assert found.adds_up
     assert not found.complete
@@ -208,7 +210,7 @@ def test_many_ebooks_are_asked_for_once_each(books, server):
 
 
 def test_a_book_that_ended_without_a_word_about_a_file_does_not_add_up(books):
-    books.book(1, "done", files={"EPUB": uploaded("aa", 1, 1)}, weight=2, size=200)
+    books.book(1, "done", files={"EPUB": uploaded("aa", 1, 1)}, weight=2, size=200, had="EPUB PDF")
     found = verify(books.database.engine, "calibre", shelf((1, ["EPUB", "PDF"])), None)
     assert found.wrong == ("1 file is in no account though their books have ended",)
 
@@ -243,8 +245,9 @@ def test_twenty_thousand_books_need_no_more_memory_than_two_thousand(books, serv
         books.run("truncate item cascade")
         books.run(
             "insert into item (pipeline, collection, key, state, weight, bytes, fingerprint)"
-            " select 'books', 'calibre', n::text, 'done', 1, 100, 'same' from generate_series(1, :count) n",
+            " select 'books', 'calibre', n::text, 'done', 1, 100, :mark from generate_series(1, :count) n",
             count=count,
+            mark=MARK,
         )
         books.run(
             "insert into book_file (item_id, format, size, state, sha1, source_id)"
@@ -262,7 +265,7 @@ def test_twenty_thousand_books_need_no_more_memory_than_two_thousand(books, serv
                 [count],
             )
         tracemalloc.start()
-        shelves = (Shelved(number, {"EPUB": 100}, "same") for number in range(1, count + 1))
+        shelves = (Shelved(number, {"EPUB": 100}, "2020", "A/B") for number in range(1, count + 1))
         found = verify(books.database.engine, "calibre", shelves, ServerDatabase(SecretStr(server.url)))
         _, most = tracemalloc.get_traced_memory()
         tracemalloc.stop()
