@@ -7,6 +7,7 @@ reading is hashed as well, and ends in an error before its last piece when it is
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import os
 import stat
@@ -14,6 +15,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medialift.books.hashing import hash_file
 from medialift.errors import Permanent, Transient
 
 SMALL = 1024 * 1024
@@ -86,7 +88,7 @@ def look(path: Path) -> Looked:
     """
     try:
         found = path.stat()
-    except OSError as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, error) from error
     return _usable(path, found)
 
@@ -107,7 +109,7 @@ def read(path: Path) -> Content:
                 whole = file.read(before.size + 1)
                 sha1 = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
             else:
-                sha1 = hashlib.file_digest(file, "sha1").hexdigest()
+                sha1 = hash_file(path).sha1
             after = os.fstat(file.fileno())
     except OSError as error:
         raise unreadable(path, error) from error
@@ -118,21 +120,29 @@ def read(path: Path) -> Content:
     return Content(path, before.size, before.mtime_ns, sha1, whole)
 
 
-def unreadable(path: Path, error: OSError) -> Permanent | Transient:
+def shown(path: Path) -> str:
+    """A path as text that every database takes."""
+    return os.fsencode(path).decode("utf-8", "backslashreplace").replace("\0", "\\0")
+
+
+def unreadable(path: Path, error: OSError | ValueError) -> Permanent | Transient:
     """An error of the file system as ours."""
-    where = os.fsencode(path).decode("utf-8", "backslashreplace")
-    if isinstance(error, FileNotFoundError | NotADirectoryError | IsADirectoryError):
+    where = shown(path)
+    # A name with a NUL in it is a ValueError; there can be no such file.
+    if not isinstance(error, OSError) or isinstance(error, _NOT_THERE) or error.errno in _NO_NAME:
         return Missing("The file that Calibre lists is not there", where, _CHECK)
     if isinstance(error, PermissionError):
         return Permanent("The file may not be read", where, "Let the worker's user read the library")
     return Unreadable(f"The file cannot be read ({error.strerror})", where, "Look at the disk and its mount")
 
 
+_NOT_THERE = (FileNotFoundError, NotADirectoryError, IsADirectoryError)
+_NO_NAME = (errno.ENAMETOOLONG, errno.ELOOP)
 _CHECK = "Let Calibre check its library, then plan again"
 
 
 def _usable(path: Path, found: os.stat_result) -> Looked:
-    where = os.fsencode(path).decode("utf-8", "backslashreplace")
+    where = shown(path)
     if not stat.S_ISREG(found.st_mode):
         raise Missing("The file that Calibre lists is no file", where, _CHECK)
     if not found.st_size:
@@ -141,5 +151,5 @@ def _usable(path: Path, found: os.stat_result) -> Looked:
 
 
 def _changed(path: Path) -> Changed:
-    where = os.fsencode(path).decode("utf-8", "backslashreplace")
+    where = shown(path)
     return Changed("The file changed while it was read", where, "It is tried again later")

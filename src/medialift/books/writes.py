@@ -16,6 +16,7 @@ from typing import Any, Literal
 from psycopg import Cursor
 from sqlalchemy import Connection
 
+from medialift.books.plan_writing import REMOVED, REMOVED_WHY
 from medialift.errors import MedialiftError
 from medialift.queueing import claims
 from medialift.queueing.leases import Lease
@@ -439,6 +440,21 @@ class FailItem(Write):
             connection, self.lease, self.error, delay_seconds=self.delay_seconds, limit=self.limit
         )
         self.outcome = Fenced() if state == "lost" else state
+
+
+_CANCEL = """
+update item set state = 'cancelled', lease_until = null, error_kind = %(kind)s, error_text = %(why)s,
+       changed = now()
+ where id = %(item)s and lease_token = %(token)s and state = 'leased'
+"""
+
+
+@dataclass
+class CancelItem(Write):
+    """The book is gone from Calibre, as a plan would find it. Outcome: None or Fenced."""
+
+    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+        self._fenced(cursor.execute(_CANCEL, self._given(kind=REMOVED, why=REMOVED_WHY)))
 
 
 _PUT_OFF = """

@@ -193,6 +193,10 @@ class Server:
         """The files of an ebook; None when there is no such ebook."""
         return answers.sources(await self.session.get(f"/api/ebooks/{ebook_id}"))
 
+    async def served(self, source_id: int) -> int | None:
+        """How many bytes the server would give of a source; None when it fails over it."""
+        return await self.session.peek(f"/api/download/{source_id}")
+
     async def ebooks_by_age(self, page: int, *, newest_first: bool = True) -> Listed:
         sort = "-created" if newest_first else "created"
         answer = await self.session.get("/api/ebooks", page=page, page_size=_PAGE, sort=sort)

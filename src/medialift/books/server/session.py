@@ -119,6 +119,16 @@ class Session:
                 return answer
         raise Unauthorized("The book server does not take a token that it has just given", what, _RIGHTS)
 
+    async def peek(self, path: str) -> int | None:
+        """The length of what would be sent, without reading it; None when the server gives nothing."""
+        headers = {"Authorization": f"bearer {await self.token()}"}
+        try:
+            async with self._client.stream("GET", self.url + path, headers=headers) as reply:
+                length = reply.headers.get("Content-Length")
+                return int(length) if reply.status_code == 200 and length else None
+        except httpx.HTTPError as error:
+            raise Lost("The answer of the book server got lost", f"GET {path}") from error
+
     async def send_stream(
         self, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str], token: str
     ) -> Answer:

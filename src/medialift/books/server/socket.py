@@ -2,8 +2,8 @@
 
 The server keeps the results of a session for a minute after its socket went away, and delivers them to the
 socket that comes back with the same session id. So a socket that breaks is opened again at once, and calls
-that the server has acknowledged go on waiting. Of a call that it had not, nobody knows: after a short while it
-is `Lost`, and the caller looks at what the server has before it asks again.
+that the server has acknowledged go on waiting. Of a call that it had not, nobody knows: after a while it is
+`Lost`, and the caller looks at what the server has before it asks again.
 """
 
 from __future__ import annotations

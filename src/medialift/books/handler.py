@@ -1,0 +1,339 @@
+"""The books pipeline's side of a worker: it brings the books that were claimed, several at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from random import Random
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+from medialift.books import book_rows
+from medialift.books.bandwidth import Bandwidth
+from medialift.books.book_work import BookWork
+from medialift.books.breaker import Breaker
+from medialift.books.calibre import Calibre
+from medialift.books.calibre_rows import Book
+from medialift.books.committing import Pen
+from medialift.books.description import Words
+from medialift.books.known import Known, ServerSources
+from medialift.books.links import Transfer
+from medialift.books.means import SAFETY, Down, Means, Rules
+from medialift.books.server.api import Server
+from medialift.books.server.session import Session
+from medialift.books.server.socket import TaskSocket
+from medialift.books.speed import Meter, Upload
+from medialift.books.uploads import Uploads
+from medialift.books.writes import Fenced
+from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.queueing.crew import Backoff, Crew
+from medialift.queueing.leases import Lease
+from medialift.settings import BooksSettings
+
+_log = logging.getLogger(__name__)
+_REST_SECONDS = 3600.0
+_LIBRARY_REST_SECONDS = 10.0
+_SOCKET_PORT = 8080
+
+
+class BooksHandler:
+    """Works on books for one worker: one login, one socket, `parallel_uploads` files in flight.
+
+    Args:
+        settings: the section [books].
+        rules: instead of those that follow from the settings, for tests.
+    """
+
+    def __init__(
+        self, settings: BooksSettings, *, rules: Rules | None = None, backoff: Backoff | None = None
+    ) -> None:
+        self._settings = settings
+        self._rules = rules or rules_of(settings)
+        self._backoff = backoff or Backoff(30.0, 3600.0)
+        self._meter = Meter()
+        self._slots = asyncio.Semaphore(settings.parallel_uploads)
+        self._parallel = settings.parallel_uploads
+        self._calibre: Calibre | None = None
+        self._server: Server | None = None
+        self._pen: Pen | None = None
+        self._beside: set[asyncio.Task[Any]] = set()
+        self._means: Means
+        self._known: Known
+
+    async def open(self, crew: Crew) -> None:
+        """Log in, look at the library, and find out what the server knows.
+
+        Raises:
+            Permanent: a person has to change something: the password, the library's place, the transfer.
+            Transient: the server or the library is away.
+        """
+        crew.phase("logging in")
+        settings = self._settings
+        await self.close()
+        library = self._library()
+        transfer = Transfer(settings.transfer, settings.server_books)
+        await asyncio.to_thread(transfer.check, library)
+        self._calibre = await asyncio.to_thread(Calibre.open, library)
+        self._server = server = connect(settings)
+        known = await server.vocabulary()
+        words = Words(
+            known, settings.default_language, read_map(settings.language_map), read_map(settings.genre_map)
+        )
+        name = await crew.transaction(
+            lambda connection: book_rows.server_name(connection, settings.collection, settings.server)
+        )
+        secret = settings.server_database
+        sources = ServerSources(secret) if secret.get_secret_value() else None
+        self._known = Known(crew.database.engine, name, server, sources)
+        self._pen = await Pen(crew.database.engine).__aenter__()
+        self._means = Means(
+            name=name,
+            server=server,
+            pen=self._pen,
+            words=words,
+            uploads=Uploads(
+                server,
+                highest=await self._known.highest_upload(),
+                data=settings.server_books,
+                of_file=sources.upload_of if sources else None,
+            ),
+            breaker=Breaker(server.healthy),
+            bandwidth=Bandwidth(settings.bandwidth),
+            transfer=transfer,
+            held=crew.held,
+            rules=self._rules,
+            random=Random(),  # noqa: S311  it keeps workers apart, and guards nothing
+            sleep=lambda seconds: _sleep(seconds, crew.draining),
+            library_there=lambda: (library / "metadata.db").exists(),
+        )
+        self._begin(self._learn())
+
+    async def close(self) -> None:
+        """Leave the server, the ledger and the library."""
+        for task in list(self._beside):
+            task.cancel()
+            with suppress(asyncio.CancelledError, Exception):
+                await task
+        if self._server is not None:
+            await self._server.close()
+        if self._pen is not None:
+            await self._pen.__aexit__()
+        if self._calibre is not None:
+            await asyncio.to_thread(self._calibre.close)
+        self._server = self._pen = self._calibre = None
+
+    async def work(self, leases: list[Lease], crew: Crew) -> None:
+        """Bring these books. Those that are not begun when the worker ends or the server is down are left."""
+        breaker = self._means.breaker
+        if breaker.open:
+            self._rest(crew)
+            return
+        try:
+            books, rows = await self._read(leases, crew)
+        except Transient as error:
+            # Nothing is wrong with these books; the library is away.
+            _log.warning("the library cannot be read now: %s", error)
+            crew.rest(_LIBRARY_REST_SECONDS, str(error))
+            return
+        await self._adjust(crew)
+        crew.phase("bringing books")
+        running: set[asyncio.Task[None]] = set()
+        for lease in leases:
+            slots = self._slots
+            await slots.acquire()
+            if crew.draining.is_set() or breaker.open:
+                slots.release()
+                break
+            task = asyncio.create_task(
+                self._one(lease, books.get(int(lease.key)), rows.get(lease.item_id, {}), crew)
+            )
+            running.add(task)
+            task.add_done_callback(lambda _, slots=slots: slots.release())  # type: ignore[misc]
+            if breaker.half_open:
+                await asyncio.wait({task})
+        if running:
+            await asyncio.wait(running)
+        await self._after(running, crew)
+
+    async def _after(self, running: set[asyncio.Task[None]], crew: Crew) -> None:
+        for task in running:
+            task.result()
+        if self._means.breaker.open:
+            self._rest(crew)
+            return
+        with suppress(Transient):
+            if await self._known.note(len(running), self._means.uploads.highest):
+                self._begin(self._learn())
+
+    async def _one(
+        self, lease: Lease, book: Book | None, rows: Mapping[str, Mapping[str, Any]], crew: Crew
+    ) -> None:
+        """Work on one book until it is done, or its lease is lost."""
+        if not crew.held(lease):
+            return
+        work = BookWork(
+            self._means,
+            lease,
+            book,
+            rows,
+            delay=self._backoff.after,
+            wanted=lambda: not (crew.draining.is_set() or crew.cancelled(lease)),
+        )
+        going = asyncio.create_task(work.run())
+        lost = asyncio.create_task(crew.lost(lease).wait())
+        try:
+            await asyncio.wait({going, lost}, return_when=asyncio.FIRST_COMPLETED)
+            if not going.done():
+                _log.warning("the lease on book %s is lost: it is left as it is", lease.key)
+                going.cancel()
+                await asyncio.wait({going})
+        finally:
+            lost.cancel()
+            going.cancel()
+        self._tell(work, going, lease, crew)
+
+    def _tell(self, work: BookWork, going: asyncio.Task[None], lease: Lease, crew: Crew) -> None:
+        slow = sum(
+            self._meter.uploaded(Upload(int(lease.key), one.format, one.size, one.seconds))
+            for one in work.brought
+        )
+        ended = not going.cancelled() and going.exception() is None
+        crew.progress(
+            items=int(ended),
+            files=len(work.brought),
+            bytes=sum(one.size for one in work.brought),
+            rows=int(ended),
+            slow=slow,
+        )
+        if ended:
+            crew.has_ended(lease)
+        elif not going.cancelled():
+            self._explain(going.exception(), lease)
+
+    @staticmethod
+    def _explain(error: BaseException | None, lease: Lease) -> None:
+        """A book that is left: its lease is lost, or is given back."""
+        if isinstance(error, Fenced | Down | MedialiftError):
+            _log.warning("book %s is left as it is: %s", lease.key, error or "its lease is lost")
+        elif error is not None:
+            raise error
+
+    async def _read(
+        self, leases: list[Lease], crew: Crew
+    ) -> tuple[dict[int, Book], Mapping[int, dict[str, Mapping[str, Any]]]]:
+        """The books as they are in Calibre now, and what the ledger has of their files."""
+        assert self._calibre is not None  # noqa: S101  it is open
+        ids, items = [int(lease.key) for lease in leases], [lease.item_id for lease in leases]
+        books = await asyncio.to_thread(self._calibre.books, ids)
+        rows = await crew.transaction(lambda connection: book_rows.rows_of(connection, items))
+        return {book.id: book for book in books}, rows
+
+    async def _adjust(self, crew: Crew) -> None:
+        """Take over how the pipeline is to run now."""
+        control, settings = crew.control, self._settings
+        parallel = control.parallel or settings.parallel_uploads
+        if parallel != self._parallel:
+            self._parallel, self._slots = parallel, asyncio.Semaphore(parallel)
+        whole = settings.bandwidth if control.bandwidth is None else control.bandwidth
+        if whole:
+            workers = await crew.transaction(
+                lambda connection: book_rows.workers_of(connection, settings.collection)
+            )
+            self._means.bandwidth.share(whole, workers)
+        else:
+            self._means.bandwidth.rate = 0
+
+    def _rest(self, crew: Crew) -> None:
+        """Claim nothing until the server answers again."""
+        if crew.resting:
+            return
+        _log.warning("the book server is down: waiting until it answers")
+        crew.rest(_REST_SECONDS, "the book server is down")
+        crew.phase("waiting for the book server")
+        self._begin(self._until_up(crew))
+
+    async def _until_up(self, crew: Crew) -> None:
+        while not crew.draining.is_set():
+            if await self._means.breaker.wait(crew.draining):
+                _log.warning("the book server answers again")
+                crew.work_on()
+                return
+
+    async def _learn(self) -> None:
+        try:
+            learnt = await self._known.learn()
+            if learnt:
+                _log.info("learnt of %d files that the book server has", learnt)
+        except MedialiftError as error:
+            _log.warning("what the book server has could not be learnt: %s", error)
+
+    def _begin(self, work: Any) -> None:
+        """Do something beside the books."""
+        task = asyncio.create_task(work)
+        self._beside.add(task)
+        task.add_done_callback(self._beside.discard)
+
+    def _library(self) -> Path:
+        if self._settings.library is None:
+            raise Permanent("No library is named", "books.library", "Set it to the folder with metadata.db")
+        return self._settings.library
+
+
+def rules_of(settings: BooksSettings) -> Rules:
+    """The rules that follow from the settings."""
+    return Rules(attempts=settings.attempts, largest=settings.max_upload - SAFETY)
+
+
+def connect(settings: BooksSettings) -> Server:
+    """A client of the server; nothing is sent yet."""
+    if not settings.user:
+        raise Permanent("Nobody is named to log in to the book server", "books.user", "Set user and password")
+    session = Session(
+        settings.server,
+        settings.user,
+        settings.password,
+        connections=settings.parallel_uploads + 4,
+        timeout=settings.timeout,
+    )
+    address = settings.socket or f"ws://{_host(settings.server)}:{_SOCKET_PORT}/ws"
+    return Server(session, TaskSocket(address, session.token), timeout=settings.timeout)
+
+
+def read_map(path: Path | None) -> dict[str, str]:
+    """A person's map of words, from YAML or JSON.
+
+    Raises:
+        Permanent: the file is not there, or holds something else.
+    """
+    if path is None:
+        return {}
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise Permanent("The map of words cannot be read", f"{path}: {error}", "Correct the file") from error
+    if not isinstance(found, dict):
+        raise Permanent(
+            "The map of words is none", str(path), "Write lines such as `sci-fi: Science Fiction`"
+        )
+    return {str(word).strip().lower(): str(meaning) for word, meaning in found.items()}
+
+
+def _host(url: str) -> str:
+    host = urlsplit(url).hostname or ""
+    return f"[{host}]" if ":" in host else host
+
+
+async def _sleep(seconds: float, draining: asyncio.Event) -> None:
+    """Wait before another attempt.
+
+    Raises:
+        Down: the worker is to end, so there is none.
+    """
+    with suppress(TimeoutError):
+        await asyncio.wait_for(draining.wait(), seconds)
+        raise Down("The worker ends", "", "The book is given back")
