@@ -1,0 +1,64 @@
+"""A worker that brings books, as a process of its own: `python -m tests.migration_worker '{…}'`.
+
+Its one argument is JSON: url (of the ledger), name, host (what it takes for its host's name), books (the section
+[books]), and what of `Pace`, `Bounds` and `Rules` differs from their defaults for a test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import socket
+import sys
+from typing import Any
+
+from medialift.books.handler import BooksHandler, rules_of
+from medialift.books.means import Rules
+from medialift.queueing.crew import Backoff
+from medialift.queueing.database import Database
+from medialift.queueing.outcome import Ended
+from medialift.queueing.worker import Bounds, Pace, Worker
+from medialift.settings import BooksSettings
+
+QUICK = {
+    "batch": 8,
+    "job_size": 40,
+    "lease": 4.0,
+    "margin": 0.5,
+    "heartbeat": 0.5,
+    "poll": 0.2,
+    "report": 0.2,
+    "stalled": 5.0,
+}
+RULES = {"first_wait": 0.05, "held_wait": 1.0, "task_seconds": 0.5}
+
+
+async def work(given: dict[str, Any], database: Database) -> Ended:
+    settings = BooksSettings(**given["books"])
+    usual = rules_of(settings)
+    rules = Rules(**{**vars(usual), **RULES, **given.get("rules", {})})
+    worker = Worker(
+        database,
+        BooksHandler(settings, rules=rules, backoff=Backoff(given.get("backoff", 0.1), 1.0)),
+        given["name"],
+        "books",
+        settings.collection,
+        Pace(**{**QUICK, **given.get("pace", {})}),
+        Bounds(**given.get("bounds", {"until_done": True})),
+    )
+    return await worker.run()
+
+
+def main() -> None:
+    given = json.loads(sys.argv[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
+    if given.get("host"):
+        socket.gethostname = lambda: given["host"]
+    with Database(given["url"]) as database:
+        ended = asyncio.run(work(given, database))
+    print(json.dumps(ended.to_dict()), flush=True)
+
+
+if __name__ == "__main__":
+    main()
