@@ -2,7 +2,7 @@
 MODE ?= delta
 TRIES ?= 5
 
-.PHONY: setup demo test soak lint bench docs clean
+.PHONY: setup demo demo-books test soak lint bench docs clean
 
 setup:
 	@sandbox/setup
@@ -10,6 +10,10 @@ setup:
 # MODE=delta (the default) or MODE=scratch
 demo: setup
 	@.venv/bin/python -m sandbox.demo $(MODE)
+
+# BOOKS=2000 makes a larger library
+demo-books: setup
+	@.venv/bin/python -m sandbox.demo_books $(if $(BOOKS),--books $(BOOKS))
 
 test:
 	@sandbox/setup test
