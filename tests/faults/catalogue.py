@@ -38,6 +38,13 @@ ARCHIVE_NEWER = "the archive is from a newer Plex"
 CLOCK = "the clock jumps"
 TWO_BURSTS = "two bursts run at once"
 
+WORKER_KILLED = "a worker of the queue is killed"
+WORKER_FROZEN = "a worker of the queue is frozen, and goes on later"
+WORKER_DRAINED = "a worker of the queue is drained"
+WORKER_FORGOTTEN = "a worker of the queue is removed from its table"
+DATABASE_GONE = "the queue's database is gone for a while"
+CONNECTIONS_CUT = "the queue's connections are cut"
+
 FAULTS = (
     *(store_fault(does, when) for when in WHEN for does in STORE),
     *(mount_fault(state) for state in MOUNT),
@@ -54,4 +61,10 @@ FAULTS = (
     ARCHIVE_NEWER,
     CLOCK,
     TWO_BURSTS,
+    WORKER_KILLED,
+    WORKER_FROZEN,
+    WORKER_DRAINED,
+    WORKER_FORGOTTEN,
+    DATABASE_GONE,
+    CONNECTIONS_CUT,
 )

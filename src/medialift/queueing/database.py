@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
 from sqlalchemy import Connection, Engine, create_engine, text
@@ -17,6 +14,9 @@ from sqlalchemy.exc import OperationalError
 
 from medialift.errors import Permanent, Transient
 from medialift.queueing import embedded
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 DEFAULT_URL = "postgresql:///medialift"
 """The database `medialift` of this host, by peer login over the socket."""
@@ -100,6 +100,10 @@ class Database:
             Transient: the database does not answer.
             Permanent: it was made by a newer medialift.
         """
+        # Only who migrates needs Alembic, and a worker starts faster without it.
+        from alembic import command
+        from alembic.script import ScriptDirectory
+
         try:
             with self.engine.begin() as connection:
                 connection.execute(text("select pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
@@ -120,6 +124,8 @@ class Database:
     @staticmethod
     def revisions(connection: Connection) -> Config:
         """What Alembic's commands take, to work in the transaction of a connection."""
+        from alembic.config import Config
+
         config = Config(attributes={"connection": connection})
         config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
         config.set_main_option("path_separator", "os")
