@@ -11,10 +11,12 @@ import asyncio
 import json
 import logging
 import os
+import sys
 from pathlib import Path
 
 from .server import SECRET
 from .serving import Wanted, serve
+from .store import DatabaseFault
 
 
 def main() -> None:
@@ -48,7 +50,10 @@ def main() -> None:
         if options.ready_fd is not None:
             os.close(options.ready_fd)
 
-    asyncio.run(serve(wanted, ready))
+    try:
+        asyncio.run(serve(wanted, ready))
+    except (DatabaseFault, OSError) as error:
+        sys.exit(str(error))
 
 
 main()

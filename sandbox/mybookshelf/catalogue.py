@@ -9,7 +9,7 @@ from aiohttp import web
 
 from .names import folded
 from .paging import Page
-from .server import Server, refusal
+from .server import Refusal, Server
 from .shown import in_lists
 
 _INDEXED = 100
@@ -40,12 +40,12 @@ class Catalogue:
         await self._server.asking(request)
         page, text = Page.asked(request), _segment(request, "wanted")
         if len(re.findall(r"\W", text)) > _REPLACED:
-            raise refusal(500)
+            raise Refusal(500)
         words = re.sub(r"\W", " ", folded(text)).split()
         found = await self._store.words_match(words) if words else []
         some = found[(page.number - 1) * page.size :][: page.size]
         if not some and page.number > 1:
-            raise refusal(404)
+            raise Refusal(404)
         return page.shown(len(found), await in_lists(self._store, some))
 
     async def ebooks(self, request: web.Request) -> web.Response:
@@ -118,5 +118,5 @@ class Catalogue:
 def _segment(request: web.Request, name: str) -> str:
     """A part of the path; one with a slash in it, encoded or not, is no address of the real server."""
     if "%2f" in request.raw_path.split("?")[0].lower():
-        raise refusal(404)
+        raise Refusal(404)
     return request.match_info[name]

@@ -8,6 +8,7 @@ POST   /control/expire-tokens    no token made so far counts any more
 POST   /control/cut-sockets      cut all open WebSockets
 GET    /control/facts            what is in the server, and what should not be
 GET    /control/books            all books with their sources
+POST   /control/seed             {"books": n}: so many books and sources more, see seeding.py
 POST   /control/empty            as fresh: no books, no uploads, usual switches, nothing counted
 """
 
@@ -18,6 +19,7 @@ import shutil
 from aiohttp import web
 
 from .facts import contents, facts
+from .seeding import seed
 from .server import Server
 from .sockets import Sockets
 from .switches import Switches
@@ -39,6 +41,7 @@ class Control:
             web.post("/control/cut-sockets", self.cut),
             web.get("/control/facts", self.facts),
             web.get("/control/books", self.books),
+            web.post("/control/seed", self.seed),
             web.post("/control/empty", self.empty),
         ]
 
@@ -75,6 +78,10 @@ class Control:
 
     async def books(self, _request: web.Request) -> web.Response:
         return web.json_response(await contents(self._server))
+
+    async def seed(self, request: web.Request) -> web.Response:
+        await seed(self._server.store, int((await request.json())["books"]))
+        return await self.facts(request)
 
     async def empty(self, request: web.Request) -> web.Response:
         steering = self._server.steering

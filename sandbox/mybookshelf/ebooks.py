@@ -10,7 +10,7 @@ from aiohttp import web
 from .entry import Entry, Invalid, cleared
 from .names import Shelved, folded, words_of
 from .paging import Page
-from .server import Server, User, body_of, refusal
+from .server import Refusal, Server, User, body_of
 from .shown import alone, in_lists
 from .store import Cursor, DatabaseFault, now
 
@@ -73,14 +73,14 @@ class Ebooks:
         await self._server.asking(request)
         shown = await alone(self._store, int(request.match_info["id"]))
         if shown is None:
-            raise refusal(404)
+            raise Refusal(404)
         return web.json_response(shown)
 
     async def make(self, request: web.Request) -> web.Response:
         user = await self._server.asking(request)
         said = await body_of(request)
         if not said:
-            raise refusal(400)
+            raise Refusal(400)
         try:
             if not isinstance(said, dict):
                 raise Invalid("Invalid data type")
@@ -101,7 +101,7 @@ class Ebooks:
         user = await self._server.asking(request)
         said = await body_of(request)
         if not said:
-            raise refusal(400)
+            raise Refusal(400)
         number = int(request.match_info["id"])
         try:
             entry = cleared(said, partial=True)
@@ -111,7 +111,7 @@ class Ebooks:
             return web.json_response({"error": "Version_id missing", "error_details": ""})
         version = await self._store.value("select version_id from ebook where id = ?", number)
         if version is None:
-            raise refusal(500)  # the real one asks for exactly one row
+            raise Refusal(500)  # the real one asks for exactly one row
         await self._may_change(user, number)
         if int(said["version_id"]) != version:
             details = f"Your version {said['version_id']}, db version {version}"
@@ -128,7 +128,7 @@ class Ebooks:
         user = await self._server.asking(request)
         number = int(request.match_info["id"])
         if await self._store.value("select id from ebook where id = ?", number) is None:
-            raise refusal(404)
+            raise Refusal(404)
         await self._may_change(user, number)
         await self._remove(number)  # DatabaseFault, so 500, when somebody has rated it
         return web.json_response({"id": number, "success": True})
@@ -138,9 +138,9 @@ class Ebooks:
         number, said = int(request.match_info["id"]), await body_of(request)
         rating = float(said["rating"])
         if not 0 <= rating <= 100:
-            raise refusal(400)
+            raise Refusal(400)
         if await self._store.value("select id from ebook where id = ?", number) is None:
-            raise refusal(404)
+            raise Refusal(404)
         async with self._store.transaction() as cursor:
             await cursor.rows(
                 "insert into ebook_rating (created, modified, created_by_id, modified_by_id, ebook_id, "
@@ -160,7 +160,7 @@ class Ebooks:
         other = int(said["other_id"])
         for each in (number, other):
             if await self._store.value("select id from ebook where id = ?", each) is None:
-                raise refusal(404)
+                raise Refusal(404)
             await self._may_change(user, each)
         await self._store.rows("update source set ebook_id = ? where ebook_id = ?", number, other)
         await self._remove(other)
@@ -169,7 +169,7 @@ class Ebooks:
     async def _may_change(self, user: User, number: int) -> None:
         owner = await self._store.value("select created_by_id from ebook where id = ?", number)
         if "superuser" not in user.roles and owner != user.id:
-            raise refusal(403)
+            raise Refusal(403)
 
     async def _remove(self, number: int) -> None:
         files = await self._store.rows("select location from source where ebook_id = ?", number)

@@ -7,7 +7,7 @@ import asyncio
 import bcrypt
 from aiohttp import web
 
-from .server import Server, User, body_of, refusal
+from .server import Refusal, Server, User, body_of
 
 _REFUSED = {"error": "Invalid Login"}
 
@@ -33,12 +33,12 @@ class Login:
             return await self._form(request)
         said = await body_of(request)
         if not isinstance(said, dict):
-            raise refusal(400)
+            raise Refusal(400)
         if said.get("refresh_token"):
             return await self._refresh(request, str(said["refresh_token"]))
         name, password = said.get("username") or said.get("email"), said.get("password")
         if not name or not password:
-            raise refusal(400)
+            raise Refusal(400)
         user = await self._known("user_name" if "username" in said else "email", name, password)
         if user is None:
             return web.json_response(_REFUSED)

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from .server import refusal
+from .server import Refusal
 from .store import Store
 
 _MOST = 100
@@ -29,11 +29,11 @@ class Page:
         """
         size = _positive(request.query.get("page_size")) or 10
         if size > _MOST:
-            raise refusal(400)
+            raise Refusal(400)
         wanted = request.query.get("sort")
         order = (sortings or {}).get(wanted) if wanted else None
         if wanted and order is None:
-            raise refusal(400)
+            raise Refusal(400)
         return cls(_positive(request.query.get("page")) or 1, size, order)
 
     async def answer(
@@ -51,7 +51,7 @@ class Page:
             *values,
         )
         if not ids and self.number > 1:
-            raise refusal(404)
+            raise Refusal(404)
         return self.shown(total, await show([row[0] for row in ids]))
 
     def shown(self, total: int, items: list[Any]) -> web.Response:
@@ -66,7 +66,7 @@ def _positive(text: str | None) -> int | None:
     try:
         number = int(text)
     except ValueError as error:
-        raise refusal(400) from error
+        raise Refusal(400) from error
     if number <= 0:
-        raise refusal(400)
+        raise Refusal(400)
     return number

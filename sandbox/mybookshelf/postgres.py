@@ -32,6 +32,10 @@ class _Connected(Cursor):
         except (psycopg.Error, UnicodeError) as error:
             raise DatabaseFault(str(error)) from error
 
+    async def many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        async with self._connection.cursor() as cursor:
+            await cursor.executemany(_translated(statement), values)
+
 
 class PostgresStore(Store):
     """A few connections; one that broke is made anew by the next request."""
@@ -79,6 +83,10 @@ class PostgresStore(Store):
     async def rows(self, statement: str, *values: Any) -> list[Row]:
         async with self._lent() as connection:
             return await _Connected(connection).rows(statement, *values)
+
+    async def many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        async with self._lent() as connection:
+            await _Connected(connection).many(statement, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Cursor]:

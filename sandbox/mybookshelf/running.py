@@ -38,7 +38,7 @@ class Steer:
             f"{self._url}/control{path}", content, {"Content-Type": "application/json"}, method=method
         )
         try:
-            with urllib.request.urlopen(request, timeout=10) as answer:
+            with urllib.request.urlopen(request, timeout=60) as answer:
                 return json.load(answer)
         except urllib.error.HTTPError as error:
             raise ValueError(error.read().decode()) from error
@@ -136,6 +136,10 @@ class Standin:
     def books(self) -> list[dict[str, Any]]:
         """All books with authors and sources."""
         return list(self.switches.ask("GET", "/books"))
+
+    def seed(self, books: int) -> None:
+        """Have so many books more, each with a source of known content: see seeding.py."""
+        self.switches.ask("POST", "/seed", {"books": books})
 
     def empty(self) -> None:
         """As fresh, with the switches it was started with."""

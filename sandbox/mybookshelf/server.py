@@ -82,7 +82,7 @@ class Server:
         claims = self.tokens.claims(token) if token else None
         user = await self.user(claims["id"]) if claims else None
         if user is None or "user" not in user.roles:
-            raise refusal(401)
+            raise Refusal(401)
         return user
 
 
@@ -98,10 +98,6 @@ class Refusal(Exception):
     def __init__(self, status: int) -> None:
         super().__init__(str(status))
         self.status = status
-
-
-def refusal(status: int) -> Refusal:
-    return Refusal(status)
 
 
 def page(status: int) -> web.Response:
@@ -124,7 +120,7 @@ async def body_of(request: web.Request) -> Any:
     try:
         return await request.json()
     except ValueError as error:
-        raise refusal(400) from error
+        raise Refusal(400) from error
 
 
 def attended(server: Server, *, one_at_a_time: bool) -> Any:

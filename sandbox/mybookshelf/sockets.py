@@ -12,7 +12,7 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
-from .server import Server, User, refusal
+from .server import Refusal, Server, User
 from .tasks import TaskError, Tasks
 
 
@@ -64,7 +64,7 @@ class Sockets:
         claims = self._server.tokens.claims(request.query.get("token", ""))
         user = await self._server.user(claims["id"]) if claims and "id" in claims else None
         if user is None or "user" not in user.roles:
-            raise refusal(401)
+            raise Refusal(401)
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         session_id = request.query.get("session_id") or str(id(socket))

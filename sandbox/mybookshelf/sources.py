@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 
 from .ebooks import shelved_as
-from .server import Server, User, body_of, refusal
+from .server import Refusal, Server, User, body_of
 from .store import DatabaseFault, now
 
 _LOCKED_AT_MOST = 5.0
@@ -38,18 +38,18 @@ class Sources:
         user = await self._server.asking(request)
         ebook, said = int(request.match_info["id"]), await body_of(request)
         if not said.get("upload_id"):
-            raise refusal(400)
+            raise Refusal(400)
         upload_id, quality = int(said["upload_id"]), said.get("quality")
         quality = float(quality) if quality is not None else None
         if await self._store.value("select id from ebook where id = ?", ebook) is None:
-            raise refusal(404)
+            raise Refusal(404)
         upload = await self._store.row(
             "select u.file, u.cover, u.load_source, u.format_id, u.size, u.hash, f.extension from upload u "
             "join format f on f.id = u.format_id where u.id = ?",
             upload_id,
         )
         if upload is None:
-            raise refusal(404)
+            raise Refusal(404)
         file, cover, load_source, format_id, size, digest, extension = upload
         existing = await self._store.row(
             "select s.id, e.title, e.id from source s join ebook e on e.id = s.ebook_id "
@@ -63,7 +63,7 @@ class Sources:
             await asyncio.sleep(self._server.steering.switches.race_seconds)
         location = await self._copy(ebook, self._server.uploads / file, extension, size)
         if len(location) > 512:
-            raise refusal(500)
+            raise Refusal(500)
         taken = await self._take_cover(ebook, cover)
         async with self._store.transaction() as cursor:
             number = await cursor.value(
@@ -95,7 +95,7 @@ class Sources:
         source = await self._owned(number, user)
         other = int(said["other_ebook_id"])
         if await self._store.value("select id from ebook where id = ?", other) is None:
-            raise refusal(404)
+            raise Refusal(404)
         old = self._server.books / source[1]
         location = await self._copy(other, old, source[2], source[3])
         await self._store.rows(
@@ -111,10 +111,10 @@ class Sources:
             int(request.match_info["id"]),
         )
         if row is None:
-            raise refusal(500)  # the real one does not look before it uses what it did not find
+            raise Refusal(500)  # the real one does not look before it uses what it did not find
         path = self._server.books / row[0]
         if not path.exists():
-            raise refusal(404)
+            raise Refusal(404)
         name = path.name.encode("ascii", "ignore").decode()
         headers = {"Content-Type": row[1].strip(), "Content-Disposition": f'attachment; filename="{name}"'}
         return web.FileResponse(path, headers=headers)
@@ -126,9 +126,9 @@ class Sources:
             number,
         )
         if row is None:
-            raise refusal(404)
+            raise Refusal(404)
         if "superuser" not in user.roles and row[0] != user.id:
-            raise refusal(403)
+            raise Refusal(403)
         return row
 
     async def _copy(self, ebook: int, file: Path, extension: str, size: int) -> str:

@@ -48,6 +48,10 @@ class Cursor(ABC):
     async def rows(self, statement: str, *values: Any) -> list[Row]:
         """Every row of the answer; none for a statement that gives none."""
 
+    @abstractmethod
+    async def many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        """Run a statement once for each of these values."""
+
     async def row(self, statement: str, *values: Any) -> Row | None:
         found = await self.rows(statement, *values)
         return found[0] if found else None
@@ -135,6 +139,9 @@ class SqliteStore(Store):
             return self._connection.execute(statement, values).fetchall()
         except (sqlite3.Error, OverflowError) as error:
             raise DatabaseFault(str(error)) from error
+
+    async def many(self, statement: str, values: Sequence[Sequence[Any]]) -> None:
+        self._connection.executemany(statement, values)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Cursor]:

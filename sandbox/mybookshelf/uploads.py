@@ -13,7 +13,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 
 from .names import secure_filename
-from .server import Server, body_of, refusal
+from .server import Refusal, Server, body_of
 
 _CHUNK = 256 * 1024
 
@@ -36,9 +36,9 @@ class Uploads:
         await self._server.asking(request)
         said = await body_of(request)
         if not isinstance(said, dict) or not _as_asked(said):
-            raise refusal(400)
+            raise Refusal(400)
         if "hash" not in said or set(said) - {"size", "hash", "mime_type", "extension"}:
-            raise refusal(500)  # the real one hands them to a function as they are
+            raise Refusal(500)  # the real one hands them to a function as they are
         objection = await self._objection(
             int(said["size"]), said["hash"], said["mime_type"], said.get("extension")
         )
@@ -56,7 +56,7 @@ class Uploads:
         path = folder / name
         size, digest = await self._receive(part, path)
         if not size:
-            raise refusal(500)  # after the folder was made: it stays, with the empty file in it
+            raise Refusal(500)  # after the folder was made: it stays, with the empty file in it
         objection = await self._objection(size, digest, _type_of(part), path.suffix[1:])
         if objection:
             path.unlink()  # the folder stays, as on the real server
@@ -82,7 +82,7 @@ class Uploads:
             int(request.match_info["id"]),
         )
         if row is None:
-            raise refusal(404)
+            raise Refusal(404)
         names = ("id", "file", "size", "hash", "format", "load_source")
         answer = dict(zip(names, row, strict=False))
         meta = json.loads(row[7]) if isinstance(row[7], str) else row[7]
@@ -96,7 +96,7 @@ class Uploads:
             while chunk := await part.read_chunk(_CHUNK):
                 size += len(chunk)
                 if size > limit:  # sent without a length
-                    raise refusal(413)
+                    raise Refusal(413)
                 if len(chunk) < _CHUNK:
                     file.write(chunk)
                     digest.update(chunk)
@@ -144,9 +144,9 @@ async def _field(request: web.Request) -> BodyPartReader:
         Refusal: 400, there is none.
     """
     if request.content_type != "multipart/form-data":
-        raise refusal(400)
+        raise Refusal(400)
     reader = await request.multipart()
     while (part := await reader.next()) is not None:
         if isinstance(part, BodyPartReader) and part.name == "file":
             return part
-    raise refusal(400)
+    raise Refusal(400)

@@ -9,6 +9,7 @@ import httpx
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from sandbox.mybookshelf.seeding import seeded
 from tests.mybookshelf_world import Caller, call, epub
 
 
@@ -171,3 +172,12 @@ def test_a_frozen_server_holds_its_ports_and_says_nothing(bookshelf_of_test):
         caller.ask("GET", "genres", timeout=0.2)
     bookshelf_of_test.thaw()
     assert caller.ask("GET", "genres").status_code == 200
+
+
+def test_it_can_have_many_books_already(caller):
+    caller.standin.seed(2500)
+    assert caller.get("ebooks", params={"page": 25, "page_size": 100})["total"] == 2500
+    assert caller.get("search/seeded 2500")["items"][0]["title"] == "Seeded 2500"
+    digest, size = seeded(1234)
+    assert caller.check(b"", size=size, hash=digest).json() == {"error": "file already exists"}
+    assert len(caller.standin.books()[7]["sources"]) == 1
