@@ -91,6 +91,11 @@ class Options:
             over["database"] = {"url": self.database, "embedded": None}
         return settings.overriding(loaded, over, origin=self.origin) if over else loaded.settings
 
+    def for_workers(self) -> dict[str, Any]:
+        """What another process needs to read the same settings, for `of`; secrets are in it."""
+        given = {"config": self.config and str(self.config), "origin": self.origin, "books": dict(self.books)}
+        return {**given, "database": self.database}
+
 
 def _cast(name: str, value: Any) -> Any:
     try:

@@ -37,7 +37,7 @@ def shelves(calibre: Calibre, selection: Selection | None) -> Iterator[Shelved]:
 
 def _books(calibre: Calibre, selection: Selection) -> Iterator[Planned]:
     for page in calibre.pages(selection):
-        yield from page
+        yield from (book for book in page if book.formats)
 
 
 def _shelved(book: Planned, meant: Planned | None) -> Shelved:

@@ -94,7 +94,11 @@ class Status:
             },
             "slow": [asdict(one) for one in self.slow],
             "workers": [_worker(one) for one in self.workers],
-            "control": {**self.control.to_dict(), "why": self.control.why},
+            "paused": self.control.paused,
+            "paused_why": self.control.why,
+            "hours": self.control.hours,
+            "closed": self.control.closed,
+            "bandwidth": self.control.bandwidth,
         }
 
 

@@ -58,6 +58,7 @@ class Verdict:
             "calibre": self.calibre.to_dict(),
             "server": self.server.to_dict() if self.server else None,
             "examples": examples,
+            "rows": [list(row) for row in self.rows()],
         }
 
     def rows(self) -> list[tuple[str, int, str]]:
@@ -93,7 +94,7 @@ def verify(
     shelves: Iterable[Shelved],
     server: Server | None,
     *,
-    tell: Callable[[str], None] = lambda _text: None,
+    tell: Callable[[str], object] = lambda _text: None,
 ) -> Verdict:
     """Compare them.
 

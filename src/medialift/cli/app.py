@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperGroup
 
 import medialift
-from medialift.cli import cloud, config, doctor, job, mounts, notify, plex, store, support
+from medialift.cli import books, cloud, config, doctor, job, mounts, notify, plex, queue, store, support
 from medialift.cli.face import Face
 from medialift.cli.session import Session, exit_code
 from medialift.errors import MedialiftError
@@ -51,6 +51,8 @@ app = typer.Typer(
     epilog="Exit codes: 0 ok, 1 failed, 2 bad input, 3 refused to protect a library, 75 may work later.",
 )
 app.add_typer(plex.app, name="plex")
+app.add_typer(books.app, name="books")
+app.add_typer(queue.app, name="queue")
 app.add_typer(mounts.app, name="mounts")
 app.add_typer(config.app, name="config")
 app.add_typer(job.app, name="job")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,6 +19,7 @@ from medialift.errors import MedialiftError
 from medialift.foundation.journal import END, START, Entry
 from medialift.foundation.text import redact
 
+_LINE_SECONDS = 30.0
 MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]", "skipped": "[dim]–[/]"}
 
 
@@ -99,10 +101,53 @@ class Face:
             yield lambda done: bars.update(task, completed=done)
             bars.update(task, completed=total or 1, total=total or 1)
 
+    @contextmanager
+    def watching(self, label: str) -> Iterator[Callable[[float, float | None, str], None]]:
+        """A function that is told how much is done, of how much, and a few words about it.
+
+        A bar on a terminal; elsewhere a line when it begins and, at most twice a minute, when something
+        changed. Its last words are told always. With --json it says nothing.
+        """
+        if self.as_json:
+            yield lambda _done, _total, _said: None
+        elif self.err.is_terminal:
+            with _bars(self.err) as bars:
+                task = bars.add_task(escape(label), total=None, said="")
+                yield lambda done, total, said: bars.update(
+                    task, completed=done, total=total, said=escape(said)
+                )
+        else:
+            lines = _Lines(label)
+            try:
+                yield lines.tell
+            finally:
+                lines.end()
+
     def _plain(self, entry: Entry) -> None:
         at = datetime.fromtimestamp(entry.at).astimezone().strftime("%H:%M:%S")
         sys.stderr.write(f"{at} {entry.describe()}\n")
         sys.stderr.flush()
+
+
+class _Lines:
+    """How far something is, as lines on stderr."""
+
+    def __init__(self, label: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._label, self._clock = label, clock
+        self._told, self._last, self._next = "", "", 0.0
+
+    def tell(self, done: float, total: float | None, said: str) -> None:
+        of = "" if total is None else f" of {total:.0f}"
+        self._last = f"{self._label}: {done:.0f}{of}{f', {said}' if said else ''}"
+        if self._clock() >= self._next:
+            self._next = self._clock() + _LINE_SECONDS
+            self.end()
+
+    def end(self) -> None:
+        if self._last != self._told:
+            self._told = self._last
+            sys.stderr.write(f"{self._last}\n")
+            sys.stderr.flush()
 
 
 class _PhaseBars:

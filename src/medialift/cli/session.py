@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +14,7 @@ import typer
 from medialift import settings
 from medialift.cli.face import Face
 from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
-from medialift.foundation.text import redact
+from medialift.foundation.logs import log_to_stderr
 
 OK, FAILED, BAD_INPUT, REFUSED, TRANSIENT = 0, 1, 2, 3, 75
 
@@ -40,7 +39,7 @@ class Session:
         """
         with user_input():
             loaded = settings.load(self._config)
-        _log_to_stderr(loaded.settings)
+        log_to_stderr(loaded.settings.runtime.log_level, settings.secrets(loaded.settings))
         return loaded
 
     @contextmanager
@@ -56,6 +55,17 @@ class Session:
                 os.environ.pop(settings.FILE_VARIABLE)
                 if before is not None:
                     os.environ[settings.FILE_VARIABLE] = before
+
+    def serve(self) -> settings.Settings:
+        """The settings, for a service: what medialift says of its work goes to systemd's journal."""
+        found = self.settings
+        log_to_stderr(found.runtime.log_level, settings.secrets(found), service=True)
+        return found
+
+    @property
+    def config(self) -> Path | None:
+        """The file that --config named."""
+        return self._config
 
     @property
     def settings(self) -> settings.Settings:
@@ -86,26 +96,6 @@ def exit_code(error: MedialiftError) -> int:
     if isinstance(error, Transient):
         return TRANSIENT
     return BAD_INPUT if isinstance(error, BadInput) else FAILED
-
-
-class _Redacting(logging.Formatter):
-    """Masks the secrets of the settings, and whatever else looks like one."""
-
-    def __init__(self, values: settings.Settings) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secrets = settings.secrets(values)
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record), self._secrets)
-
-
-def _log_to_stderr(values: settings.Settings) -> None:
-    handler = logging.StreamHandler()
-    handler.setFormatter(_Redacting(values))
-    logging.basicConfig(level=values.runtime.log_level.upper(), handlers=[handler])
-    # These two tell every request at "info", with its address: only for those who debug.
-    for name in ("httpx", "botocore"):
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 def plain(value: Any) -> Any:

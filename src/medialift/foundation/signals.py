@@ -11,8 +11,10 @@ _T = TypeVar("_T")
 _LOOK_SECONDS = 0.1
 
 
-def stoppable(work: Callable[[], _T], stop: Event) -> _T:
+def stoppable(work: Callable[[], _T], stop: Event, at_once: Event | None = None) -> _T:
     """Run `work` in a thread of its own, and set `stop` when this process is told to end; what it returned.
+
+    `at_once` is set when it is told so again.
 
     A handler that set the event itself could meet it in the middle of a wait of the same thread, and wait for
     ever for a lock that this thread holds. So the handler only takes a note, and this thread, which waits for
@@ -49,6 +51,8 @@ def stoppable(work: Callable[[], _T], stop: Event) -> _T:
             thread.join(_LOOK_SECONDS)
             if told:
                 stop.set()
+            if len(told) > 1 and at_once is not None:
+                at_once.set()
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
