@@ -89,16 +89,19 @@ def test_home_reaches_registry_store_and_packages():
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "stands_for"),
     [
-        "plexinc/pms-docker:1.43.4.10903-2f8b9b1b5",
-        "plexinc/pms-docker:1.41.6.9685-d301f511a",
-        "linuxserver/plex:1.43.4.10903-2f8b9b1b5-ls301",
+        ("plexinc/pms-docker:1.43.4.10903-2f8b9b1b5", "plex"),
+        ("plexinc/pms-docker:1.41.6.9685-d301f511a", "plex"),
+        ("linuxserver/plex:1.43.4.10903-2f8b9b1b5-ls301", "plex"),
+        ("izderadicka/mybookshelf2-app:0.4.1", "mybookshelf2"),
+        ("izderadicka/mybookshelf2-backend:0.4.1", "mybookshelf2"),
+        ("library/postgres:14.20", "postgres"),
     ],
 )
-def test_the_registry_has_what_stands_behind_each_production_name(name):
+def test_the_registry_has_what_stands_behind_each_production_name(name, stands_for):
     pushed = inspect("image", registry.push_name(name))
-    assert pushed["Config"]["Labels"]["medialift.sandbox"] == "plex"
+    assert pushed["Config"]["Labels"]["medialift.sandbox"] == stands_for
     assert registry.holds(name, pushed["Id"])
 
 
