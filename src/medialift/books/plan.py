@@ -292,7 +292,7 @@ class _Tally:
                 continue
             priority = _seconds(added) if ordered else 0
             print_ = fingerprint(modified, path, words)
-            lines.append(f"{book}\t{print_}\t{len(words)}\t{size}\t{priority}\n")
+            lines.append(f"{book}\t{print_}\t{len(words)}\t{size}\t{priority}")
             self.bytes += size
         self.read += len(page.books)
         self.files += end

@@ -16,8 +16,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, LiteralString, NamedTuple
 
+import psycopg
 from sqlalchemy import Connection, text
 
 from medialift.queueing import doorbell
@@ -27,10 +28,13 @@ REMOVED = "removed"
 """The kind of error of items whose book is gone from Calibre."""
 REMOVED_WHY = "The book is gone from Calibre, or has no file any more."
 
+_NOTHING = text("select")
 _TABLE = text("""
 create temp table if not exists planned_book
   (key text, fingerprint text, weight int, bytes bigint, priority bigint) on commit delete rows""")
 _COPY = "copy planned_book from stdin"
+# Into a collection that has nothing yet: half the work of a comparison that finds nothing.
+_FILL = "copy item (key, fingerprint, weight, bytes, priority, pipeline, collection, payload) from stdin"
 
 # The lookup is kept a lookup by `offset 0`: a plan made for an empty table would read all items each time.
 _KNOWN = """
@@ -74,12 +78,6 @@ select (select count(*) from added) as added,
   (select count(*) from written where state <> 'cancelled') as changed,
   (select count(*) from wanted) - (select count(*) from written) as busy, {_RESULT}
 """)  # noqa: S608
-_ADD = text("""
-insert into item (pipeline, collection, key, fingerprint, weight, bytes, priority, payload)
-select cast(:pipeline as text), cast(:collection as text), key, fingerprint, weight, bytes, priority,
-       cast(:payload as jsonb) from planned_book
-    on conflict do nothing
-""")
 _PREDICT = text(f"""
 with {_KNOWN}, wanted as (select * from known where differs)
 select (select count(*) from planned_book) - (select count(*) from known) as added,
@@ -160,10 +158,14 @@ class Writer:
 
     def write(self, lines: Sequence[str]) -> Written:
         """Write a chunk: lines of key, fingerprint, files, bytes and priority, parted by tabs. Commits."""
-        driver: Any = self.connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(_COPY) as copy:
-            copy.write("".join(lines))
-        written = self._predict() if self.check else self._write(len(lines))
+        if self.empty and not self.check:
+            try:
+                return self._fill(lines)
+            except psycopg.errors.UniqueViolation:
+                # Somebody added items meanwhile: nothing of this chunk was written, it is compared instead.
+                self.connection.rollback()
+        self._copy(_COPY, "".join(f"{line}\n" for line in lines))
+        written = self._predict() if self.check else self._compare()
         self.connection.commit()
         return written
 
@@ -196,18 +198,22 @@ class Writer:
         self.connection.commit()
         return len(gone)
 
-    def _write(self, books: int) -> Written:
-        given = {**self._names(), "payload": json.dumps(dict(self.payload))}
-        if self.empty:
-            first = int(self.connection.execute(_ADD, given).rowcount)
-            if first == books:
-                return Written(added=first)
-            # Somebody was here meanwhile: what was just added is known by now, the rest is compared.
-            return self._compare(given) + Written(added=first, known=-first)
-        return self._compare(given)
+    def _fill(self, lines: Sequence[str]) -> Written:
+        rest = "\t".join(_quoted(one) for one in (PIPELINE, self.collection, self._payload()))
+        self._copy(_FILL, "".join(f"{line}\t{rest}\n" for line in lines))
+        self.connection.commit()
+        return Written(added=len(lines))
 
-    def _compare(self, given: Mapping[str, Any]) -> Written:
-        row = self.connection.execute(_WRITE, {**given, "removed": REMOVED, "ordered": self.ordered}).one()
+    def _copy(self, statement: LiteralString, text: str) -> None:
+        # SQLAlchemy begins a transaction of its own only for what it executes itself.
+        self.connection.execute(_NOTHING)
+        driver: Any = self.connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(statement) as copy:
+            copy.write(text)
+
+    def _compare(self) -> Written:
+        given = {**self._names(), "payload": self._payload(), "removed": REMOVED, "ordered": self.ordered}
+        row = self.connection.execute(_WRITE, given).one()
         if self.ordered:
             self.connection.execute(_ORDER, self._names())
         return Written(row.added, row.changed, row.busy, row.known, int(row.was_files), int(row.was_bytes))
@@ -218,3 +224,12 @@ class Writer:
 
     def _names(self) -> dict[str, Any]:
         return {"pipeline": PIPELINE, "collection": self.collection}
+
+    def _payload(self) -> str:
+        return json.dumps(dict(self.payload))
+
+
+def _quoted(value: str) -> str:
+    """A value as the text form of COPY takes it."""
+    escaped = value.replace("\\", "\\\\").replace("\t", "\\t")
+    return escaped.replace("\n", "\\n").replace("\r", "\\r")
