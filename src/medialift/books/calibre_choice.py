@@ -30,6 +30,9 @@ _HAS_LINK = (
 _HAS_ID = "books.id IN (SELECT value FROM json_each(?))"
 _HAS_FORMAT = "EXISTS (SELECT 1 FROM data WHERE data.book = books.id AND {})"
 
+# So many names are told when none of them is near the one that is unknown.
+_FEW = 20
+
 
 class Condition(NamedTuple):
     """SQL about the rows of `books` and of `data`, "" where every row is meant, with its values."""
@@ -103,8 +106,10 @@ def _require(kind: str, wanted: Iterable[str], known: Callable[[str], bool], nam
     near = [
         by_folded[one] for name in unknown for one in difflib.get_close_matches(folded(name), by_folded, n=3)
     ]
-    raise Permanent(
-        f"No book of the library has such {kind}",
-        ", ".join(unknown),
-        f"Did you mean: {', '.join(near)}" if near else f"Look in Calibre how its {kind} are written",
-    )
+    if near:
+        hint = f"Did you mean: {', '.join(near)}"
+    elif len(by_folded) <= _FEW:
+        hint = f"There are: {', '.join(sorted(by_folded.values()))}"
+    else:
+        hint = f"Look in Calibre how its {kind} are written"
+    raise Permanent(f"No book of the library has such {kind}", ", ".join(unknown), hint)

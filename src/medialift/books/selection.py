@@ -43,7 +43,7 @@ class Choice:
             name: tuple(sorted({folded(one) for one in _listed(given.get(name), commas=name != "authors")}))
             for name in _NAMED
         }
-        named["formats"] = tuple(one.upper().lstrip(".") for one in named["formats"])
+        named["formats"] = tuple(sorted({one.upper().lstrip(".") for one in named["formats"]}))
         return cls(ids=tuple(sorted(_ids(given.get("ids")))), **named)
 
 
