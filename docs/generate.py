@@ -160,12 +160,11 @@ def _option(name: str, option: Mapping[str, Any]) -> str:
 
 
 def _walk(path: str, command: Any) -> Iterator[tuple[str, Any]]:
-    inner = getattr(command, "commands", None)
-    if inner is None:
+    if not hasattr(command, "list_commands"):
         yield path, command
         return
-    for name, one in sorted(inner.items()):
-        yield from _walk(f"{path} {name}", one)
+    for name in sorted(command.list_commands(None)):
+        yield from _walk(f"{path} {name}", command.get_command(None, name))
 
 
 def _parameter(parameter: Any) -> str:

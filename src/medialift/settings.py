@@ -248,6 +248,7 @@ class DatabaseSettings(_Section):
     )
     embedded: AbsolutePath | None = Field(
         default=None,
+        examples=["/var/lib/medialift/postgresql"],
         description="data folder of a server of our own, started when it is needed and used instead of url: "
         "for tests and demos, never for a library that matters",
     )
@@ -293,6 +294,7 @@ class BooksSettings(_Section):
     )
     server_books: AbsolutePath | None = Field(
         default=None,
+        examples=["/srv/mybookshelf2"],
         description="the server's data folder (its DATA) as this host sees it, for transfers other than copy",
     )
     bandwidth: Size = Field(default=0, description="bytes per second of all workers together; 0: no limit")

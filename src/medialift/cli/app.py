@@ -4,21 +4,38 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.main
 from typer.core import TyperGroup
 
 import medialift
-from medialift.cli import books, cloud, config, doctor, job, mounts, notify, plex, queue, store, support
+from medialift.cli import cloud, config, doctor, job, mounts, notify, plex, store, support
 from medialift.cli.face import Face
 from medialift.cli.session import Session, exit_code
 from medialift.errors import MedialiftError
 
+# Groups that are imported when they are called: a database's driver takes longer than most commands run.
+_LATER = ("books", "queue")
+
 
 class Program(TyperGroup):
     """The outermost group: takes `--json` anywhere on the line, and turns errors into exit codes."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The names of all groups and commands."""
+        return [*super().list_commands(ctx), *_LATER]
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """The group or command of a name."""
+        if cmd_name not in _LATER:
+            return super().get_command(ctx, cmd_name)
+        found = typer.main.get_command(import_module(f"medialift.cli.{cmd_name}").app)
+        found.name = cmd_name
+        return found
 
     def main(self, args: Sequence[str] | None = None, *rest: Any, **extra: Any) -> Any:
         """Run the program and exit.
@@ -51,8 +68,6 @@ app = typer.Typer(
     epilog="Exit codes: 0 ok, 1 failed, 2 bad input, 3 refused to protect a library, 75 may work later.",
 )
 app.add_typer(plex.app, name="plex")
-app.add_typer(books.app, name="books")
-app.add_typer(queue.app, name="queue")
 app.add_typer(mounts.app, name="mounts")
 app.add_typer(config.app, name="config")
 app.add_typer(job.app, name="job")

@@ -258,7 +258,7 @@ def retry(
         run.face.line(f"{done['count']} books {'would be' if check else 'are'} tried again")
         if done["still_too_large"]:
             run.face.line(
-                f"{done['still_too_large']} are larger than books.max_upload still: raise it, and the server's"
+                f"{done['still_too_large']} are larger still than books.max_upload: raise it and the server's"
             )
 
     run.face.result(done, show)
