@@ -142,7 +142,7 @@ def attended(server: Server, *, one_at_a_time: bool) -> Any:
         except web.HTTPException as error:
             return page(error.status)
         except Exception:  # what the real server's code stumbles over, ours does too
-            _LOG.info("%s %s ends in 500", request.method, request.path_qs, exc_info=True)
+            _LOG.info("%s %s ends in 500", request.method, request.path, exc_info=True)  # no token
             return page(500)
 
     @web.middleware
