@@ -173,6 +173,14 @@ class Calibre:
         """
         chosen = selection or Selection()
         meant = self._read(lambda con: condition(con, chosen))
+        ids = [book for book in chosen.chosen.ids if book > after]
+        if chosen.chosen.ids:
+            for begin in range(0, len(ids), size):
+                some = ids[begin : begin + size]
+                page = self._read(lambda con, some=some: _page(con, meant, 0, size, since, some))  # type: ignore[misc]
+                if page.books:
+                    yield page
+            return
         while True:
             start = after
             page = self._read(lambda con, start=start: _page(con, meant, start, size, since))  # type: ignore[misc]
@@ -274,14 +282,23 @@ def _identify(connection: sqlite3.Connection) -> str:
 
 
 def _page(
-    connection: sqlite3.Connection, meant: Condition, after: int, size: int, since: tuple[str, int] | None
+    connection: sqlite3.Connection,
+    meant: Condition,
+    after: int,
+    size: int,
+    since: tuple[str, int] | None,
+    some: Sequence[int] = (),
 ) -> Rows:
-    wanted, values = ["books.id > ?"], [after, *meant.books_values]
+    wanted: list[str] = ["books.id > ?"]
+    values: list[Any] = [after, *meant.books_values]
     if meant.books:
         wanted.append(meant.books)
     if since:
         wanted.append("(books.last_modified >= ? OR books.id > ?)")
         values += since
+    if some:
+        wanted.append("books.id IN (SELECT value FROM json_each(?))")
+        values.append(json.dumps(some))
     books = _rows(
         connection,
         f"SELECT id, path, last_modified, timestamp FROM books WHERE {' AND '.join(wanted)} "  # noqa: S608
@@ -291,7 +308,7 @@ def _page(
     if not books:
         return Rows([], [])
     # A narrow selection takes its books from a wide range of ids: only the files of those, then.
-    narrow = bool(meant.books or since)
+    narrow = bool(meant.books or since or some)
     place = "book IN (SELECT value FROM json_each(?))" if narrow else "book > ? AND book <= ?"
     span = (json.dumps([row[0] for row in books]),) if narrow else (after, books[-1][0])
     files = _rows(

@@ -59,7 +59,8 @@ def condition(connection: sqlite3.Connection, selection: Selection) -> Condition
                 ids = _ids(connection, kind, wanted, required=not negation)
                 parts.append(negation + _HAS_LINK.format(link=link, column=column))
                 values.append(json.dumps(ids))
-        if choice.ids:
+        # Chosen ids are paged by whoever reads: given here, all of them would be looked at for each page.
+        if choice.ids and negation:
             parts.append(negation + _HAS_ID)
             values.append(json.dumps(choice.ids))
     return Condition(" AND ".join(parts), tuple(values), data, tuple(data_values))
