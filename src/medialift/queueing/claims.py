@@ -51,18 +51,8 @@ def claim(
         {"pipeline": pipeline, "collection": collection, "owner": owner, "limit": limit, "ttl": ttl},
     ).all()
     leases = [
-        Lease(
-            item_id=row.id,
-            key=row.key,
-            token=row.lease_token,
-            attempts=row.attempts,
-            payload=row.payload,
-            fingerprint=row.fingerprint,
-            weight=row.weight,
-            bytes=row.bytes,
-            priority=row.priority,
-        )
-        for row in rows
+        Lease(number, key, token, attempts, payload, fingerprint, weight, size, priority=priority)
+        for number, key, token, attempts, payload, fingerprint, weight, size, priority in rows
     ]
     return sorted(leases, key=lambda lease: (-lease.priority, lease.item_id))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 from pydantic import SecretStr
-from sqlalchemy import Connection, Engine, create_engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.exc import DisconnectionError, OperationalError
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from medialift.errors import Permanent, Transient
 from medialift.queueing import embedded
@@ -34,6 +36,8 @@ _CONNECTION = {
 _POOL_SIZE, _POOL_MORE, _POOL_SECONDS = 5, 10, 10.0
 # Any number, the same everywhere: two that migrate at once take turns.
 _MIGRATION_LOCK = 0x6D656469
+# A connection that was used a moment ago is not asked whether it is alive: each question is a round trip.
+_FRESH_SECONDS = 1.0
 
 
 class DatabaseSettings(Protocol):
@@ -69,8 +73,11 @@ class Database:
             pool_size=_POOL_SIZE,
             max_overflow=_POOL_MORE,
             pool_timeout=_POOL_SECONDS,
-            pool_pre_ping=True,
         )
+        event.listen(self.engine, "checkin", _note_use)
+        event.listen(self.engine, "checkout", _ask_after_rest)
+        self.autocommit: Engine = self.engine.execution_options(isolation_level="AUTOCOMMIT")
+        """The same for single statements: two round trips less than a transaction of its own."""
 
     @classmethod
     def open(cls, settings: DatabaseSettings) -> Database:
@@ -165,6 +172,21 @@ class Database:
             return None
         found = connection.execute(text("select version_num from medialift_revision")).scalar_one_or_none()
         return None if found is None else str(found)
+
+
+def _note_use(_connection: object, entry: ConnectionPoolEntry) -> None:
+    entry.info["used"] = time.monotonic()
+
+
+def _ask_after_rest(connection: Any, entry: ConnectionPoolEntry, _proxy: object) -> None:
+    """A connection that rested may be dead; the pool then takes another."""
+    if time.monotonic() - entry.info.get("used", time.monotonic()) < _FRESH_SECONDS:
+        return
+    try:
+        connection.execute("")
+        connection.rollback()
+    except psycopg.Error as error:
+        raise DisconnectionError from error
 
 
 def unreachable(error: OperationalError) -> Transient:

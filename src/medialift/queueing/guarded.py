@@ -13,12 +13,28 @@ from collections.abc import Sequence
 from typing import Any
 
 from procrastinate import App, utils
+from procrastinate.exceptions import ConnectorException
 from procrastinate.worker import Worker
 
 _HEART = "update_heartbeats"
 _KNOWN = "select count(*) as known from procrastinate_workers where id = %(worker_id)s"
 
 _log = logging.getLogger(__name__)
+
+
+class _OneLine(logging.Filter):
+    """A database that is away is one line of Procrastinate's log, not the two tracebacks that it writes."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        error = record.exc_info[1] if record.exc_info else None
+        if isinstance(error, ConnectorException):
+            record.exc_info = record.exc_text = None
+            record.msg, record.args = "The queue's database does not answer: %s", (error.__cause__,)
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+
+_one_line = _OneLine()
 
 
 class GuardedWorker(Worker):
@@ -35,6 +51,8 @@ class GuardedWorker(Worker):
         stalled: float,
         poll: float,
     ) -> None:
+        for logger in ("procrastinate.utils", "procrastinate.worker", f"procrastinate.worker.{name}"):
+            logging.getLogger(logger).addFilter(_one_line)
         super().__init__(
             app,
             queues=queues,

@@ -49,6 +49,7 @@ class Keeper:
     report: float
     _stop: Event = field(default_factory=Event)
     _thread: Thread | None = None
+    _away: bool = False
     _written: Totals = field(default_factory=Totals)
     _heard: float = field(default_factory=time.monotonic)
 
@@ -78,8 +79,13 @@ class Keeper:
         try:
             with self.database.engine.begin() as connection:
                 turn(connection)
+            if self._away:
+                _log.warning("The ledger answers again")
+            self._away = False
         except AWAY as error:
-            _log.warning("The ledger does not answer: %s", gone(error).subject)
+            if not self._away:
+                _log.warning("The ledger does not answer: %s", gone(error).subject)
+            self._away = True
         except Permanent as error:
             _log.error("The worker has to end: %s", error)
             self._in_loop(self.drain)

@@ -241,20 +241,22 @@ class _Life:
         asked = self.keeping.now()
         try:
             # Should it be claimed and the answer be lost, the leases run out by themselves.
-            leases = await self._transaction(
-                lambda connection: claims.claim(
-                    connection,
-                    pipeline=worker.pipeline,
-                    collection=worker.collection,
-                    owner=worker.name,
-                    limit=limit,
-                    ttl=self.pace.lease,
-                )
-            )
+            leases = await asyncio.to_thread(self._claimed, limit)
             self.keeping.take(leases, asked)
         finally:
             self.asking -= limit
         return leases
+
+    def _claimed(self, limit: int) -> list[Lease]:
+        with self.database.autocommit.connect() as connection:
+            return claims.claim(
+                connection,
+                pipeline=self.worker.pipeline,
+                collection=self.worker.collection,
+                owner=self.worker.name,
+                limit=limit,
+                ttl=self.pace.lease,
+            )
 
     async def _work_on(self, chunk: list[Lease]) -> None:
         work = asyncio.create_task(self.worker.handler.work(list(chunk), self.crew), name="chunk")

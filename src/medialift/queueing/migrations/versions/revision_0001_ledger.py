@@ -120,8 +120,8 @@ def _items() -> None:
         sa.Column("error_text", sa.Text),
         sa.PrimaryKeyConstraint("id", name="attempt_pk"),
         sa.ForeignKeyConstraint(["item_id"], ["item.id"], name="attempt_item_id_of_item", ondelete="CASCADE"),
-        comment="One row per attempt that did not succeed the first time: 'again', 'failed', 'lost' (its worker "
-        "said nothing more), and 'done' or 'skipped' after one of those",
+        comment="One row per attempt that did not succeed the first time: 'again', 'failed', 'lost' (its "
+        "worker said nothing more), and 'done' or 'skipped' after one of those",
     )
     op.create_index("attempt_item_id", "attempt", ["item_id"])
 
