@@ -18,8 +18,9 @@ from typing import TypeVar
 from sqlalchemy import Connection, text
 
 from medialift.errors import MedialiftError, Transient
+from medialift.foundation.hours import Hours
 from medialift.foundation.waiting import Clock, SystemClock
-from medialift.queueing import cleaning, control, doorbell, events, hours, ledger, sweeping
+from medialift.queueing import cleaning, control, doorbell, events, ledger, sweeping
 from medialift.queueing.crew import AWAY, gone
 from medialift.queueing.database import Database
 from medialift.queueing.readiness import notify
@@ -174,7 +175,7 @@ class Supervisor:
 
     def _keep_hours(self, pipeline: str, collection: str, connection: Connection) -> None:
         wanted = control.read(connection, pipeline, collection)
-        closed = not hours.allowed(wanted.hours, self.local_time().time())
+        closed = not Hours.parse(wanted.hours).open_at(self.local_time())
         if closed != wanted.closed:
             control.change(connection, pipeline, collection, who=WHO, closed=closed)
 

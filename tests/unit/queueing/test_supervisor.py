@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import time
 from datetime import datetime
-from datetime import time as of_day
 from threading import Event, Thread
 
 import pytest
 from sqlalchemy import text
 
-from medialift.errors import Permanent, Transient
-from medialift.queueing import control, events, hours, workers
+from medialift.errors import Transient
+from medialift.queueing import control, events, workers
 from medialift.queueing.supervisor import Supervisor
 from tests.postgres_world import Postgres
 from tests.queue_world import Books
@@ -152,28 +151,6 @@ def test_outside_of_its_hours_a_pipeline_rests_and_within_them_it_goes_on(books:
     assert books.change(control.read).why == "outside of its hours 22:00-06:30"
     now["at"] = datetime(2026, 1, 1, 23, 0)
     assert watching.round().rung == 1 and len(books.claim(1)) == 1
-
-
-@pytest.mark.parametrize(
-    ("span", "at", "allowed"),
-    [
-        ("", "12:00", True),
-        ("22:00-06:30", "06:29", True),
-        ("22:00-06:30", "06:30", False),
-        ("22:00-06:30", "22:00", True),
-        ("8:00 - 10:00, 12:00-13:00", "12:30", True),
-        ("8:00-10:00,12:00-13:00", "11:00", False),
-        ("00:00-00:00", "11:00", True),
-    ],
-)
-def test_hours_of_the_day(span: str, at: str, allowed: bool) -> None:
-    assert hours.allowed(span, of_day.fromisoformat(at)) is allowed
-
-
-@pytest.mark.parametrize("span", ["always", "22-6", "25:00-06:00", "22:00-"])
-def test_what_are_no_hours_is_refused(span: str) -> None:
-    with pytest.raises(Permanent, match="no hours of the day"):
-        hours.parse(span)
 
 
 def test_a_supervisor_outlives_a_database_that_is_away(postgres_of_test: Postgres, books: Books) -> None:
