@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from medialift.books import adopt as adopting
 from medialift.books import ledger_files, retrying, running
 from medialift.books import plan as planning
 from medialift.books import status as standing
@@ -218,8 +219,6 @@ def adopt(options: Options, *, say: Say = lambda _text: None) -> dict[str, Any]:
     """
     if options.progress is None:
         raise Permanent("No folder is named", "progress", "Name the one with migration_progress_worker*.json")
-    from medialift.books import adopt as adopting
-
     with _open(options) as (settings, database), _library(settings.books) as calibre:
         found = adopting.adopt(
             database.engine, calibre, settings.books, options.progress, check=options.check, tell=say

@@ -323,9 +323,7 @@ def adopt(
     """Take over what the first script's progress files tell; the server must have each file."""
     run = session.of(context)
     done = operations.adopt(_options(run, {}, progress=folder, check=check), say=run.face.note)
-    run.face.result(
-        done, lambda: run.face.line(f"{done['count']} books {'would be' if check else 'are'} adopted")
-    )
+    run.face.result(done, lambda: shown.adopted(run.face, done["adopted"]))
 
 
 def _options(run: Session, over: dict[str, Any], **more: Any) -> Options:

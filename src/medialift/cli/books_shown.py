@@ -82,6 +82,18 @@ def status(face: Face, now: Status) -> None:
         )
 
 
+def adopted(face: Face, found: dict[str, Any]) -> None:
+    """What the first script's progress files told, and what of it is true."""
+    face.line(
+        f"{found['progress_files']} progress files name {found['named']} files: "
+        f"{found['there']} are on the server, {found['absent']} are not, {found['gone']} are not in Calibre any more, "
+        f"{found['unplaced']} do not say which they mean"
+    )
+    face.line(f"{found['adopted']} books {'would be' if found['check'] else 'are'} done by that")
+    for name in found["broken"]:
+        face.line(f"! {name} could not be read")
+
+
 def _accounts(face: Face, told: dict[str, Any]) -> None:
     face.table(
         ["files", "count #", "size #", "why"],
