@@ -269,6 +269,43 @@ def test_hours_and_bandwidth_of_a_call_hold_for_all_workers(cli, world):
     ]
 
 
+def test_what_the_first_script_did_is_taken_over_once_the_server_has_it(cli, world, tmp_path):
+    one, two = world.add("One"), world.add("Two", "Bob Other")
+    cli("books", "migrate", "--id", str(one))
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql("truncate item, content, ebook, plan_mark cascade")
+    paths = {number: next(world.library.folder.rglob(f"*({number})/*.epub")) for number in (one, two)}
+    (tmp_path / "progress").mkdir()
+    (tmp_path / "progress/migration_progress_worker1.json").write_text(
+        json.dumps({"completed_files": [str(path) for path in paths.values()], "errors": {}})
+    )
+    assert cli.json("books", "adopt", str(tmp_path / "progress"), "--check")["adopted"]["there"] == 1
+    assert "1 are on the server, 1 are not" in cli("books", "adopt", str(tmp_path / "progress"))
+    assert world.item(one).state == "done"
+    done = cli.json("books", "migrate")
+    assert (done["count"], done["status"]["files"]["there"]["files"], uploaded(done)) == (1, 1, 1)
+    assert cli.json("books", "verify")["complete"]
+    assert world.clean()
+
+
+def test_the_supervisor_gives_back_what_a_dead_worker_held_and_writes_figures(cli, world, tmp_path):
+    world.add("One")
+    cli("books", "plan")
+    with world.database.engine.begin() as connection:
+        connection.exec_driver_sql(
+            "update item set state = 'leased', lease_token = 1, lease_owner = 'x', lease_until = now()"
+        )
+    figures = tmp_path / "medialift.prom"
+    supervisor = cli.start("queue", "supervise", "--metrics-file", str(figures))
+    assert wait_until(lambda: world.states() == {"ready": 1} and figures.exists(), at_most=60, every=0.2)
+    supervisor.send_signal(signal.SIGTERM)
+    _, err = supervisor.communicate(timeout=30)
+    assert supervisor.returncode == 0, err
+    text = figures.read_text()
+    assert "medialift_queue_items" in text
+    assert 'medialift_books_files{account="waiting",collection="calibre"} 1.0' in text
+
+
 def test_the_queue_is_seen_and_steered_whatever_is_in_it(cli, world):
     one, _ = world.add_many(2)
     assert cli.json("queue", "migrate") == {"changed": False}

@@ -86,8 +86,8 @@ def adopted(face: Face, found: dict[str, Any]) -> None:
     """What the first script's progress files told, and what of it is true."""
     face.line(
         f"{found['progress_files']} progress files name {found['named']} files: "
-        f"{found['there']} are on the server, {found['absent']} are not, {found['gone']} are not in Calibre any more, "
-        f"{found['unplaced']} do not say which they mean"
+        f"{found['there']} are on the server, {found['absent']} are not, "
+        f"{found['gone']} are not in Calibre any more, {found['unplaced']} do not say which they mean"
     )
     face.line(f"{found['adopted']} books {'would be' if found['check'] else 'are'} done by that")
     for name in found["broken"]:

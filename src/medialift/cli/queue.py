@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
+import logging
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import Event
+from pathlib import Path
+from threading import Event, Thread
 from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from medialift.books import metrics as books_metrics
+from medialift.books import status as books_status
 from medialift.cli import session
 from medialift.cli.session import BadInput, Session
+from medialift.foundation import atomic
 from medialift.foundation.signals import stoppable
 from medialift.foundation.units import format_duration, format_size
 from medialift.queueing import control, events, items, ledger, metrics, workers
+from medialift.queueing.crew import AWAY
 from medialift.queueing.database import Database, unreachable
 from medialift.queueing.items import ALL, Which
 from medialift.queueing.schema import ITEM_STATES
 from medialift.queueing.supervisor import Supervisor
+
+_FIGURES_SECONDS = 60.0
+_log = logging.getLogger(__name__)
 
 app = typer.Typer(no_args_is_help=True, help="The ledger of what there is to do, and who does it.")
 
@@ -44,7 +54,13 @@ def migrate(context: typer.Context) -> None:
 
 
 @app.command()
-def supervise(context: typer.Context) -> None:
+def supervise(
+    context: typer.Context,
+    metrics_file: Annotated[
+        Path | None,
+        typer.Option(help="Write figures for node_exporter every minute, to a name that ends in .prom."),
+    ] = None,
+) -> None:
     """Watch until told to end: what the unit medialift-queue-supervisor calls.
 
     Every 15 seconds it gives back what dead workers held, rings bells that nobody heard, closes stalled jobs
@@ -52,10 +68,20 @@ def supervise(context: typer.Context) -> None:
     """
     run = session.of(context)
     settings = run.serve()
+    if metrics_file is not None and metrics_file.suffix != ".prom":
+        raise BadInput("node_exporter reads files whose names end in .prom", str(metrics_file), "Name it so")
     stop = Event()
     with Database.open(settings.database) as database:
         supervisor = Supervisor(database, every=settings.workers.sweep, silence=settings.workers.lease)
-        stoppable(lambda: supervisor.run(stop), stop)
+        writer = Thread(target=_write_figures, args=(database, metrics_file, stop))
+        if metrics_file is not None:
+            writer.start()
+        try:
+            stoppable(lambda: supervisor.run(stop), stop)
+        finally:
+            stop.set()
+            if metrics_file is not None:
+                writer.join()
 
 
 @app.command()
@@ -235,6 +261,24 @@ def list_events(
             ],
         ),
     )
+
+
+def _write_figures(database: Database, path: Path, stop: Event) -> None:
+    """Every minute, for a large ledger less often: a look at it takes a second for a million items."""
+    wait = 0.0
+    while not stop.wait(wait):
+        began = time.monotonic()
+        try:
+            with database.engine.connect() as connection:
+                standing = [
+                    books_status.status(connection, collection)
+                    for pipeline, collection in ledger.queues(connection)
+                    if pipeline == "books"
+                ]
+                atomic.write_bytes(path, metrics.exposition(connection) + books_metrics.text(standing))
+        except (*AWAY, OSError) as error:  # the old file stays, and its age tells
+            _log.warning("The figures could not be written: %s", error)
+        wait = max(_FIGURES_SECONDS, 30 * (time.monotonic() - began))
 
 
 @contextmanager
