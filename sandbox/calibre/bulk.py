@@ -49,7 +49,7 @@ def fill(folder: Path, books: int, *, files: bool = False) -> Path:
 
     Args:
         files: also the book files: tiny ones, each content its own but for every 25th book, whose EPUB is
-            that of the book before it.
+            that of the book before it, if that has one.
     """
     folder.mkdir(parents=True, exist_ok=True)
     database = folder / schema.DATABASE
