@@ -38,7 +38,10 @@ class Scene:
         self.workers: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, **options: object) -> subprocess.Popen[bytes]:
-        words = [f"--{option.replace('_', '-')}={value}" for option, value in options.items()]
+        words = [
+            f"--{option.replace('_', '-')}" + ("" if value is True else f"={value}")
+            for option, value in options.items()
+        ]
         with (self.folder / f"{name}.out").open("ab") as said:
             self.workers[name] = subprocess.Popen(
                 [
@@ -55,7 +58,9 @@ class Scene:
         return (self.folder / f"{name}.out").read_text()
 
     def log(self, name: str) -> str:
-        return (self.folder / f"{name}.log").read_text()
+        """What it logged; nothing until it has begun to."""
+        log = self.folder / f"{name}.log"
+        return log.read_text() if log.exists() else ""
 
     def signal(self, name: str, number: int) -> None:
         self.workers[name].send_signal(number)

@@ -73,6 +73,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--heartbeat", type=float, default=0.5)
     parser.add_argument("--stalled", type=float, default=2.0)
     parser.add_argument("--poll", type=float, default=0.5)
+    parser.add_argument("--sweep", type=float, default=15.0)
     parser.add_argument("--items", type=int)
     parser.add_argument("--until-done", action="store_true")
     parser.add_argument("--log", type=Path)
@@ -88,6 +89,7 @@ def main(argv: list[str] | None = None) -> int:
         poll=given.poll,
         report=0.2,
         backoff_first=0.2,
+        sweep=given.sweep,
     )
     with Database(given.url) as database:
         worker = Worker(
