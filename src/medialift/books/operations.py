@@ -55,8 +55,12 @@ def plan(options: Options, *, tell: Tell | None = None) -> dict[str, Any]:
         Transient: the database or the library does not answer.
     """
     with _open(options) as (settings, database):
-        made = _plan(options, settings, database, tell)
-        return {"changed": bool(made.changes), "plan": made.to_dict(), **_stands(settings, database)}
+        made, steered = _plan(options, settings, database, tell)
+        return {
+            "changed": bool(made.changes) or steered,
+            "plan": made.to_dict(),
+            **_stands(settings, database),
+        }
 
 
 def run(
@@ -84,19 +88,19 @@ def run(
         Permanent, Transient: as `plan`; a worker could not work.
     """
     with _open(options) as (settings, database):
-        made = _plan(options, settings, database, tell)
+        made, steered = _plan(options, settings, database, tell)
         begun = _status(settings, database)
+        waits = bool(begun.items.open) and not begun.control.paused
         ended: list[dict[str, Any]] = []
-        if not options.check and not begun.finished and begun.items.total:
-            if begun.control.paused:
-                say(f"Nothing is begun: {begun.control.why}")
-            else:
-                ended = running.run(
-                    options, database, settings, watch=watch, say=say, stop=stop or Event(), at_once=at_once
-                )
+        if begun.control.paused:
+            say(f"Nothing is begun: {begun.control.why}")
+        elif waits and not options.check:
+            ended = running.run(
+                options, database, settings, watch=watch, say=say, stop=stop or Event(), at_once=at_once
+            )
         count = sum(one["items"] for one in ended)
         return {
-            "changed": bool(made.changes) or bool(count) or (options.check and not begun.finished),
+            "changed": bool(made.changes) or steered or bool(count) or (options.check and waits),
             "plan": made.to_dict(),
             "ended": ended,
             "count": count,
@@ -258,7 +262,10 @@ def _hold(options: Options, change: Callable[[Connection, str], bool]) -> dict[s
         return {"changed": changed, **_stands(settings, database)}
 
 
-def _plan(options: Options, settings: Settings, database: Database, tell: Tell | None) -> planning.Plan:
+def _plan(
+    options: Options, settings: Settings, database: Database, tell: Tell | None
+) -> tuple[planning.Plan, bool]:
+    """Plan, and say for all workers how fast and when; what was planned, and whether the latter is new."""
     books = settings.books
     with _library(books) as calibre:
         made = planning.plan(
@@ -269,16 +276,14 @@ def _plan(options: Options, settings: Settings, database: Database, tell: Tell |
             check=options.check,
             tell=tell,
         )
-    if not options.check:
-        with _transaction(database) as connection:
-            control.change(
-                connection,
-                PIPELINE,
-                books.collection,
-                hours=books.hours,
-                bandwidth=books.bandwidth or None,
-            )
-    return made
+    with _transaction(database, keep=not options.check) as connection:
+        return made, control.change(
+            connection,
+            PIPELINE,
+            books.collection,
+            hours=books.hours,
+            bandwidth=books.bandwidth or None,
+        )
 
 
 @contextmanager
