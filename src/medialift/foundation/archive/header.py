@@ -17,12 +17,15 @@ END = bytes(2 * BLOCK)
 REGULAR = b"0"
 PAX = b"x"
 
-_FIELDS = struct.Struct("100s8s8s8s12s12s8s1s100s8s32s32s8s8s155s12s")
 _MAGIC = b"ustar\x0000"
+# name; mode, uid, gid, size, mtime; checksum; type; link's name, magic, owner, group, devices; prefix
+_FIELDS = struct.Struct("100s48s8s1s188s155s12x")
+_NUMBERS = b"%07o\0" + 2 * b"0000000\0" + b"%011o\0%011o\0"
+_UNCHECKED = b"        "
+_OWNERLESS = bytes(100) + _MAGIC + bytes(64) + 2 * b"0000000\0"
 _LARGEST_USTAR_SIZE = 8**11 - 1
 _CHECKSUM = slice(148, 156)
 _BLANK_CHECKSUM_SUM = 8 * ord(" ")
-_ZERO8 = b"0000000\0"
 
 
 def padding(size: int) -> int:
@@ -80,25 +83,9 @@ def _record(key: bytes, value: bytes) -> bytes:
 
 
 def _block(name: bytes, prefix: bytes, size: int, mode: int, mtime: int, kind: bytes) -> bytes:
-    fields = _FIELDS.pack(
-        name,
-        b"%07o\0" % (mode & 0o7777),
-        _ZERO8,
-        _ZERO8,
-        b"%011o\0" % size,
-        b"%011o\0" % min(mtime, _LARGEST_USTAR_SIZE),
-        b"        ",
-        kind,
-        b"",
-        _MAGIC,
-        b"",
-        b"",
-        _ZERO8,
-        _ZERO8,
-        prefix,
-        b"",
-    )
-    return fields[:148] + b"%06o\0 " % _sum(fields) + fields[156:]
+    numbers = _NUMBERS % (mode & 0o7777, size, min(mtime, _LARGEST_USTAR_SIZE))
+    fields = _FIELDS.pack(name, numbers, _UNCHECKED, kind, _OWNERLESS, prefix)
+    return b"%b%06o\0 %b" % (fields[:148], _sum(fields), fields[156:])
 
 
 def _sum(fields: bytes) -> int:

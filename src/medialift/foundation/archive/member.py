@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from medialift.errors import Unsafe
 
@@ -14,8 +14,7 @@ MANIFEST_NAME = "medialift/manifest.json"
 CHECKSUMS_NAME = "medialift/checksums"
 
 
-@dataclass(frozen=True, slots=True)
-class Member:
+class Member(NamedTuple):
     """A regular file to be archived.
 
     Args:
@@ -31,8 +30,7 @@ class Member:
     mtime: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """A regular file met while reading an archive. `size` in bytes, `mtime` in seconds since the epoch."""
 
     name: str

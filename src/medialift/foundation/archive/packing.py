@@ -1,52 +1,68 @@
-"""One file read straight to where zstd will see it: header, content, padding, and its hash."""
+"""Files read straight to where zstd will see them: header, content, padding, and their hashes."""
 
 from __future__ import annotations
 
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 from medialift.errors import Permanent, Transient
 from medialift.foundation.archive.header import encode, padding
-from medialift.foundation.archive.member import Member
+from medialift.foundation.archive.member import Member, checksum_line
+
+# Where the byte goes that a file must not have.
+_ONE_MORE = bytearray(1)
 
 
-@dataclass(frozen=True, slots=True)
-class Packed:
-    """A member that fills `filled` bytes of an archive, `size` of them its content."""
+class Packed(NamedTuple):
+    """So many members end at `end` of what they were put in; their contents have `content_bytes`, and
+    `lines` are their checksums.
+    """
 
-    filled: int
-    size: int
-    sha256: str
+    members: int
+    end: int
+    content_bytes: int
+    lines: bytes
 
 
-def pack(member: Member, room: memoryview) -> Packed | None:
-    """Put a small file in `room`; None when it does not fit.
+def pack(members: Iterable[Member], room: memoryview, at: int) -> Packed:
+    """Put small files in `room`, from `at` on, until one does not fit or has its content in memory.
+
+    They are read one after the other and then hashed, again one after the other: a processor that goes to
+    and fro between the two takes a fifth longer.
 
     Raises:
-        Transient, Permanent: as `opened`, or the file changed while it was read.
+        Transient, Permanent: as `open_file` and `head`, or a file changed while it was read.
     """
-    path = member.source
-    assert not isinstance(path, bytes)  # noqa: S101  contents in memory are written where they are
-    handle = open_file(path)
-    try:
-        header, size = head(handle, member)
-        start = len(header)
-        end = start + size
-        filled = end + padding(size)
-        if filled > len(room):
-            return None
-        room[:start] = header
-        content = room[start:end]
-        # One byte more than there should be is asked for: a file that grew shows it.
-        if os.readv(handle, [content, bytearray(1)]) != size:
-            raise changed(path)
-        room[end:filled] = bytes(filled - end)
-        return Packed(filled, size, hashlib.sha256(content).hexdigest())
-    finally:
-        os.close(handle)
+    contents: list[tuple[str, memoryview]] = []
+    for member in members:
+        path = member.source
+        if isinstance(path, bytes):
+            break
+        handle = open_file(path)
+        try:
+            header, size = head(handle, member)
+            start = at + len(header)
+            end = start + size
+            padded = end + padding(size)
+            if padded > len(room):
+                break
+            content = room[start:end]
+            # One byte more than there should be is asked for: a file that grew shows it.
+            if os.readv(handle, (content, _ONE_MORE)) != size:
+                raise changed(path)
+        finally:
+            os.close(handle)
+        room[at:start] = header
+        room[end:padded] = bytes(padded - end)
+        contents.append((member.name, content))
+        at = padded
+    sha256 = hashlib.sha256
+    lines = [checksum_line(sha256(content).hexdigest(), len(content), name) for name, content in contents]
+    return Packed(len(lines), at, sum(len(content) for _, content in contents), b"".join(lines))
 
 
 def head(handle: int, member: Member) -> tuple[bytes, int]:
@@ -55,18 +71,24 @@ def head(handle: int, member: Member) -> tuple[bytes, int]:
     Raises:
         Permanent: it is not a regular file.
     """
-    facts = os.fstat(handle)
-    if not stat.S_ISREG(facts.st_mode):
+    # The tuple's own numbers are whole; its attributes are made anew, the times as fractions.
+    facts: tuple[int, ...] = os.fstat(handle)  # type: ignore[assignment]
+    own_mode, _, _, _, _, _, size, _, own_mtime, _ = facts
+    if not stat.S_ISREG(own_mode):
         raise Permanent(
             "This is not a regular file and cannot be archived", os.fspath(_path(member)), "Remove it"
         )
     header = encode(
         member.name,
-        facts.st_size,
-        stat.S_IMODE(facts.st_mode) if member.mode is None else member.mode,
-        int(facts.st_mtime) if member.mtime is None else member.mtime,
+        size,
+        own_mode & 0o7777 if member.mode is None else member.mode,
+        own_mtime if member.mtime is None else member.mtime,
     )
-    return header, facts.st_size
+    return header, size
+
+
+# O_NONBLOCK: a pipe, which is refused afterwards, must not hold us up. Files know no such thing.
+_READING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 def open_file(path: str | Path) -> int:
@@ -77,8 +99,7 @@ def open_file(path: str | Path) -> int:
         Permanent: it may not be read, or is a link.
     """
     try:
-        # O_NONBLOCK: a pipe, which is refused afterwards, must not hold us up. Files know no such thing.
-        return os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        return os.open(path, _READING)
     except FileNotFoundError as error:
         raise changed(path) from error
     except OSError as error:

@@ -16,27 +16,15 @@ from typing import Any
 from medialift.errors import MedialiftError
 from medialift.foundation.archive.crew import PACK, SLOT
 from medialift.foundation.archive.member import Entry, Member, checksum_line
-from medialift.foundation.archive.packing import pack
+from medialift.foundation.archive.packing import Packed, pack
 from medialift.foundation.archive.placing import Placing
 
 Duty = Callable[[memoryview, Any], Any]
 
 
-def pack_batch(slot: memoryview, given: Sequence[tuple[Any, ...]]) -> tuple[int, int, int, bytes]:
-    """Fill the slot with members until one does not fit.
-
-    Returns how many were packed, the bytes they fill, the bytes of their contents, and their checksums.
-    """
-    filled = content = 0
-    lines: list[bytes] = []
-    for member in (Member(*each) for each in given):
-        packed = pack(member, slot[filled:])
-        if packed is None:
-            break
-        filled += packed.filled
-        content += packed.size
-        lines.append(checksum_line(packed.sha256, packed.size, member.name))
-    return len(lines), filled, content, b"".join(lines)
+def pack_batch(slot: memoryview, given: Sequence[tuple[Any, ...]]) -> Packed:
+    """Fill the slot with members until one does not fit."""
+    return pack([Member(*each) for each in given], slot, 0)
 
 
 def unpack_batch() -> Duty:
