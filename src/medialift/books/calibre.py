@@ -359,8 +359,7 @@ def _sums(connection: sqlite3.Connection) -> Sums:
 
 def _formats(connection: sqlite3.Connection) -> tuple[dict[str, dict[str, int]], int]:
     rows = connection.execute(
-        f"SELECT format, count(*), {_BYTES} FROM data "  # noqa: S608
-        "WHERE book IN (SELECT id FROM books) GROUP BY format ORDER BY format"
+        f"SELECT format, count(*), {_BYTES} FROM data GROUP BY format ORDER BY format"  # noqa: S608
     )
     counted = {format: {"files": files, "bytes": size} for format, files, size in rows}
     without = connection.execute(

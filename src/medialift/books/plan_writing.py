@@ -164,7 +164,7 @@ class Writer:
             except psycopg.errors.UniqueViolation:
                 # Somebody added items meanwhile: nothing of this chunk was written, it is compared instead.
                 self.connection.rollback()
-        self._copy(_COPY, "".join(f"{line}\n" for line in lines))
+        self._copy(_COPY, "\n".join(lines))
         written = self._predict() if self.check else self._compare()
         self.connection.commit()
         return written
@@ -199,8 +199,8 @@ class Writer:
         return len(gone)
 
     def _fill(self, lines: Sequence[str]) -> Written:
-        rest = "\t".join(_quoted(one) for one in (PIPELINE, self.collection, self._payload()))
-        self._copy(_FILL, "".join(f"{line}\t{rest}\n" for line in lines))
+        rest = "".join(f"\t{_quoted(one)}" for one in (PIPELINE, self.collection, self._payload()))
+        self._copy(_FILL, f"{rest}\n".join(lines) + rest)
         self.connection.commit()
         return Written(added=len(lines))
 

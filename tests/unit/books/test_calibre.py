@@ -1,5 +1,6 @@
 """Reading a Calibre library: what is in it, whatever is in it, while Calibre writes, and leaving nothing."""
 
+import errno
 import os
 import sqlite3
 import subprocess
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 import pytest
 
 from medialift.books.calibre import Calibre
+from medialift.books.calibre_file import translated
 from medialift.books.calibre_rows import Author, Format, author_of, clean_text, moment
 from medialift.books.selection import Selection
 from medialift.errors import Permanent, Transient
@@ -309,6 +311,39 @@ def test_what_is_no_healthy_library_is_told_for_good(tmp_path, make, what):
     assert before == (sorted(folder.iterdir()) if folder.exists() else None)
 
 
+@pytest.mark.parametrize(
+    ("name", "kind", "what"),
+    [
+        ("SQLITE_IOERR_READ", Transient, "cannot be read"),
+        ("SQLITE_IOERR_LOCK", Permanent, "cannot lock files"),
+        ("SQLITE_PROTOCOL", Permanent, "cannot lock files"),
+        ("SQLITE_BUSY", Transient, "Calibre is writing"),
+        ("SQLITE_CANTOPEN", Transient, "not without writing to its folder"),
+        ("SQLITE_READONLY_RECOVERY", Transient, "ended in mid-write"),
+        ("SQLITE_CORRUPT_INDEX", Permanent, "is damaged"),
+        ("SQLITE_ERROR", Permanent, "cannot be used"),
+    ],
+)
+def test_each_error_of_sqlite_says_whether_it_may_pass_and_what_to_do(tmp_path, name, kind, what):
+    error = sqlite3.OperationalError("as SQLite says")
+    error.sqlite_errorname = name
+    with pytest.raises(kind, match=what) as told, translated(tmp_path / "metadata.db"):
+        raise error
+    assert told.value.subject == str(tmp_path / "metadata.db")
+    assert told.value.hint
+
+
+def test_a_disk_that_does_not_give_the_database_now_may_give_it_later(library, monkeypatch):
+    def broken(*_):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    with Calibre(library.folder):
+        pass
+    monkeypatch.setattr(os, "open", broken)
+    with pytest.raises(Transient, match="Input/output error"):
+        Calibre(library.folder)
+
+
 def test_another_library_at_the_same_place_is_noticed(tmp_path, library):
     library.add("One")
     with Library(tmp_path / "other") as other:
@@ -497,7 +532,9 @@ import os, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from medialift.books.calibre import Calibre
-os.setgroups([]); os.setgid(65534); os.setuid(65534)
+from medialift.books.calibre_file import translated
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
     with Calibre(Path(sys.argv[1])) as calibre:
         print(sum(len(page) for page in calibre.pages()))
@@ -535,7 +572,7 @@ def test_a_log_in_use_is_read_where_only_reading_is_allowed(open_folder):
 
 
 def test_a_library_that_may_not_be_read_is_told_for_good(open_folder):
-    bulk.fill(open_folder, 7).chmod(0o600)
+    bulk.fill(open_folder, 7).chmod(0)
     assert run(AS_NOBODY, open_folder, ".") == "Permanent The library may not be read\n"
 
 
