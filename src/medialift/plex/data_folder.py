@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from typing import Literal, get_args
 from xml.etree import ElementTree
@@ -22,6 +22,9 @@ CONTENTS: tuple[Content, ...] = get_args(Content)
 DATABASES = "Plug-in Support/Databases"
 LIBRARY_NAME = f"{DATABASES}/{LIBRARY}"
 BLOBS_NAME = f"{DATABASES}/{BLOBS}"
+
+# A file's name in an archive, the path to read it from, and what was found there.
+_Found = tuple[str, str, os.DirEntry[str]]
 
 # The folders that hold a content; nothing outside of them is ever looked at.
 TREES: dict[Content, str] = {"metadata": "Metadata", "media": "Media/localhost"}
@@ -42,9 +45,11 @@ FORBIDDEN_NAMES = frozenset(
     }
 )
 # Certificates and keys, and every database with its logs and dated copies: the two that travel are named.
-_FORBIDDEN_FILE = re.compile(r"(\.pid|\.p12|\.pem|\.key|\.crt|\.part|\.db(-.*)?|-wal|-shm|-journal)$")
+_FORBIDDEN_ENDS = (".pid", ".p12", ".pem", ".key", ".crt", ".part", ".db", "-wal", "-shm", "-journal")
+_DATED_DATABASE = ".db-"
 
 _PREVIEW = ".bif"
+_name = attrgetter("name")
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,8 @@ class DataFolder:
             Unsafe: a link leads out of its folder.
             Permanent: a folder may not be read.
         """
-        for content, tree in TREES.items():
-            top = self.path / tree
-            if content in contents and top.is_dir():
-                # The top itself is often a link to a larger disk; from there on nothing may lead out.
-                yield from _files(str(top), tree, os.path.realpath(top), previews)
+        for name, path, _ in self._files(contents, previews):
+            yield Member(name, path)
 
     def measure(self, contents: Iterable[Content], *, previews: bool = True) -> Size:
         """What an archive of `contents` would hold, by the sizes as they are now."""
@@ -116,9 +118,9 @@ class DataFolder:
         if "databases" in contents:
             databases = sum(_size(path) for path in (self.library, self.blobs))
             files, total = 2, databases
-        for member in self.members(contents, previews=previews):
+        for _, _, entry in self._files(contents, previews):
             files += 1
-            total += _size(Path(os.fspath(member.source)))  # type: ignore[arg-type]
+            total += _size(entry)
         return Size(files, total, databases)
 
     def machine_digest(self) -> str:
@@ -130,6 +132,13 @@ class DataFolder:
         name = told.get("ProcessedMachineIdentifier") or told.get("MachineIdentifier") or ""
         return sha256(name.encode()).hexdigest() if name else ""
 
+    def _files(self, contents: Iterable[Content], previews: bool) -> Iterator[_Found]:
+        for content, tree in TREES.items():
+            top = self.path / tree
+            if content in contents and top.is_dir():
+                # The top itself is often a link to a larger disk; from there on nothing may lead out.
+                yield from _files(str(top), tree, os.path.realpath(top), previews)
+
 
 def forbidden(name: str) -> bool:
     """Whether a path in an archive names something that must never travel.
@@ -139,33 +148,47 @@ def forbidden(name: str) -> bool:
     if name in (LIBRARY_NAME, BLOBS_NAME):
         return False
     parts = name.lower().split("/")
-    return any(part in FORBIDDEN_NAMES for part in parts) or _FORBIDDEN_FILE.search(parts[-1]) is not None
+    return not FORBIDDEN_NAMES.isdisjoint(parts) or _is_forbidden_file(parts[-1])
 
 
-def _files(folder: str, name: str, inside: str, previews: bool) -> Iterator[Member]:
+def _is_forbidden_file(lower: str) -> bool:
+    # A newline at the end of a name makes no other file of it.
+    return lower.rstrip("\n").endswith(_FORBIDDEN_ENDS) or _DATED_DATABASE in lower
+
+
+def _files(top: str, name: str, inside: str, previews: bool) -> Iterator[_Found]:
+    """Each file below `top`, which is `name` in the archive: folder by folder, sorted."""
+    open_folders = [(_entries(top), name)]
+    while open_folders:
+        entries, name = open_folders[-1]
+        for entry in entries:
+            lower = entry.name.lower()
+            if lower in FORBIDDEN_NAMES or _is_forbidden_file(lower):
+                continue
+            path = entry.path
+            if entry.is_dir(follow_symlinks=False):
+                open_folders.append((_entries(path), f"{name}/{entry.name}"))
+                break
+            if entry.is_symlink():
+                path = _target(path, inside)
+                if not path:
+                    continue
+            elif not entry.is_file(follow_symlinks=False):
+                continue  # a socket or pipe holds nothing to keep
+            if previews or not lower.endswith(_PREVIEW):
+                yield f"{name}/{entry.name}", path, entry
+        else:
+            open_folders.pop()
+
+
+def _entries(folder: str) -> Iterator[os.DirEntry[str]]:
     try:
         with os.scandir(folder) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
+            return iter(sorted(found, key=_name))
     except PermissionError as error:
         raise Permanent("A folder cannot be read", folder, "Run as its owner or root") from error
     except FileNotFoundError:
-        return  # gone since its parent was listed
-    for entry in entries:
-        lower = entry.name.lower()
-        if lower in FORBIDDEN_NAMES or _FORBIDDEN_FILE.search(lower):
-            continue
-        path, below = entry.path, f"{name}/{entry.name}"
-        if entry.is_symlink():
-            path = _target(path, inside)
-            if not path:
-                continue
-        elif entry.is_dir(follow_symlinks=False):
-            yield from _files(path, below, inside, previews)
-            continue
-        elif not entry.is_file(follow_symlinks=False):
-            continue  # a socket or pipe holds nothing to keep
-        if previews or not lower.endswith(_PREVIEW):
-            yield Member(below, path)
+        return iter(())  # gone since its parent was listed
 
 
 def _target(link: str, inside: str) -> str:
@@ -188,8 +211,8 @@ def _target(link: str, inside: str) -> str:
     return target
 
 
-def _size(path: Path) -> int:
+def _size(file: Path | os.DirEntry[str]) -> int:
     try:
-        return path.stat().st_size
+        return file.stat().st_size
     except FileNotFoundError:
         return 0
