@@ -9,6 +9,7 @@ pytest_plugins = [
     "tests.store_world",
     "tests.postgres_world",
     "tests.mybookshelf_world",
+    "tests.migration_world",
 ]
 
 # As `nice` counts: the longest chain of tests, which share the one sandbox, goes before all others. It mostly

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from sqlalchemy import text
 
 from medialift.books.calibre import Calibre
 from medialift.books.plan import Plan, plan
 from medialift.books.selection import Selection
+from medialift.foundation.waiting import wait_until
 from medialift.queueing import items, sweeping
 from medialift.queueing.database import Database
 from medialift.queueing.items import Which
@@ -83,6 +86,19 @@ class Migration:
         self.plan()
         return self.run(**more)
 
+    def killed(self, when: str, step: str, calls: int = 1, **more: Any) -> None:
+        """Work in a child that is killed at a step; see `migration_worker.STEPS`."""
+        child = os.fork()
+        if not child:
+            try:
+                given = self.given(die=(when, step, calls), **more)
+                with Database(self.database.url) as database:
+                    asyncio.run(migration_worker.work(given, database))
+            finally:
+                os._exit(1)
+        _, status = os.waitpid(child, 0)
+        assert os.WIFSIGNALED(status), f"the worker ended before it came to {when} {step}"
+
     def spawn(self, name: str, **more: Any) -> subprocess.Popen[str]:
         """A worker as a process of its own."""
         log = (self.folder / f"{name}.log").open("a")
@@ -107,6 +123,9 @@ class Migration:
                 process.wait()
         self.library.close()
 
+    def until(self, done: Callable[[], bool], at_most: float = 60.0) -> None:
+        assert wait_until(done, at_most=at_most, every=0.05), (self.states(), self.files())
+
     def sweep(self) -> None:
         with self.database.engine.begin() as connection:
             sweeping.sweep(connection)
@@ -130,7 +149,7 @@ class Migration:
 
     def file(self, book: int, format: str = "EPUB") -> Any:
         found = self.rows(
-            "select f.* from book_file f join item i on i.id = f.item_id where i.key = :key and format = :format",
+            "select f.* from book_file f join item i on i.id = item_id where key = :key and format = :format",
             key=str(book),
             format=format,
         )
@@ -154,3 +173,19 @@ class Migration:
 
     def uploads_sent(self) -> int:
         return self.standin.switches.requests().get("POST /api/upload", 0)
+
+
+@pytest.fixture
+def migration(tmp_path: Path, database: Database, bookshelf: Standin) -> Iterator[Migration]:
+    """With the stand-in that all tests of a process share."""
+    made = Migration(tmp_path, database, bookshelf)
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def migration_alone(tmp_path: Path, database: Database, bookshelf_of_test: Standin) -> Iterator[Migration]:
+    """With a stand-in that this test may stop, kill and start."""
+    made = Migration(tmp_path, database, bookshelf_of_test)
+    yield made
+    made.end()

@@ -44,6 +44,20 @@ WORKER_DRAINED = "a worker of the queue is drained"
 WORKER_FORGOTTEN = "a worker of the queue is removed from its table"
 DATABASE_GONE = "the queue's database is gone for a while"
 CONNECTIONS_CUT = "the queue's connections are cut"
+BOOKS_WORKER_KILLED = "a worker is killed between two steps of a book"
+BOOKS_WORKER_FROZEN = "a worker is frozen in a book and comes back"
+BOOKS_SERVER_KILLED = "the book server is killed"
+BOOKS_SERVER_SLOW = "the book server is slow"
+BOOKS_SERVER_500 = "the book server answers 500"
+BOOKS_SERVER_413 = "the book server answers 413"
+BOOKS_SERVER_RESETS = "the book server resets connections"
+BOOKS_ANSWER_LOST = "the book server's answers get lost"
+BOOKS_SOCKET = "the book server's WebSocket breaks in a task"
+BOOKS_TOKEN = "the book server's token expires"
+BOOKS_DATABASE = "the ledger's database restarts under a migration"
+BOOKS_CALIBRE = "Calibre changes its library during a migration"
+BOOKS_DISK = "the library's disk gives errors"
+BOOKS_CONTROLLERS = "two controllers start a migration at once"
 
 FAULTS = (
     *(store_fault(does, when) for when in WHEN for does in STORE),
@@ -67,4 +81,18 @@ FAULTS = (
     WORKER_FORGOTTEN,
     DATABASE_GONE,
     CONNECTIONS_CUT,
+    BOOKS_WORKER_KILLED,
+    BOOKS_WORKER_FROZEN,
+    BOOKS_SERVER_KILLED,
+    BOOKS_SERVER_SLOW,
+    BOOKS_SERVER_500,
+    BOOKS_SERVER_413,
+    BOOKS_SERVER_RESETS,
+    BOOKS_ANSWER_LOST,
+    BOOKS_SOCKET,
+    BOOKS_TOKEN,
+    BOOKS_DATABASE,
+    BOOKS_CALIBRE,
+    BOOKS_DISK,
+    BOOKS_CONTROLLERS,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from random import Random
@@ -46,15 +46,22 @@ class BooksHandler:
 
     Args:
         settings: the section [books].
-        rules: instead of those that follow from the settings, for tests.
+        rules: instead of those that follow from the settings.
+        connect: makes the client of the server.
     """
 
     def __init__(
-        self, settings: BooksSettings, *, rules: Rules | None = None, backoff: Backoff | None = None
+        self,
+        settings: BooksSettings,
+        *,
+        rules: Rules | None = None,
+        backoff: Backoff | None = None,
+        connect: Callable[[BooksSettings], Server] | None = None,
     ) -> None:
         self._settings = settings
         self._rules = rules or rules_of(settings)
         self._backoff = backoff or Backoff(30.0, 3600.0)
+        self._connect = connect or client_of
         self._meter = Meter()
         self._slots = asyncio.Semaphore(settings.parallel_uploads)
         self._parallel = settings.parallel_uploads
@@ -79,7 +86,7 @@ class BooksHandler:
         transfer = Transfer(settings.transfer, settings.server_books)
         await asyncio.to_thread(transfer.check, library)
         self._calibre = await asyncio.to_thread(Calibre.open, library)
-        self._server = server = connect(settings)
+        self._server = server = self._connect(settings)
         known = await server.vocabulary()
         words = Words(
             known, settings.default_language, read_map(settings.language_map), read_map(settings.genre_map)
@@ -289,7 +296,7 @@ def rules_of(settings: BooksSettings) -> Rules:
     return Rules(attempts=settings.attempts, largest=settings.max_upload - SAFETY)
 
 
-def connect(settings: BooksSettings) -> Server:
+def client_of(settings: BooksSettings) -> Server:
     """A client of the server; nothing is sent yet."""
     if not settings.user:
         raise Permanent("Nobody is named to log in to the book server", "books.user", "Set user and password")
