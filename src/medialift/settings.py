@@ -323,7 +323,7 @@ class BooksSettings(_Section):
     attempts: int = Field(
         default=3,
         ge=1,
-        description="attempts per book before it counts as failed; waits of 2, 4, 8 s between",
+        description="attempts at a file, 2, 4, 8 s apart, before its book is put off; five times at most",
     )
     timeout: Duration = Field(
         default=120.0, gt=0, description="time without an answer after which a request counts as lost"
