@@ -224,7 +224,9 @@ def test_a_wrong_password_is_told_once_and_nothing_is_marked_failed(cli, world):
     assert world.states() == {"ready": 2}
 
 
-def test_verify_exits_with_1_and_names_what_the_server_lost(cli, world, bookshelf):
+def test_verify_names_what_the_server_lost_and_a_book_that_is_named_again_is_sent_if_it_is_not_there(
+    cli, world, bookshelf
+):
     book = world.add("One")
     cli("books", "migrate")
     bookshelf.empty()
@@ -233,6 +235,13 @@ def test_verify_exits_with_1_and_names_what_the_server_lost(cli, world, bookshel
     assert verified["verify"]["wrong"] == ["1 file is not on the server though the ledger says so"]
     assert verified["verify"]["examples"]["missing"] == [f"{book} EPUB (uploaded)"]
     assert cli.json("books", "verify", "--no-server")["complete"]
+    cli("books", "retry", str(book))
+    assert uploaded(cli.json("books", "migrate")) == 1
+    assert cli.json("books", "verify")["complete"]
+    cli("books", "retry", str(book))
+    sent = world.uploads_sent()
+    assert uploaded(cli.json("books", "migrate")) == 1
+    assert (world.uploads_sent(), world.clean()) == (sent, True)
 
 
 def test_figures_for_prometheus_are_those_of_status(cli, world, tmp_path):

@@ -23,6 +23,19 @@ _AFRESH = text(
     "update book_file set state = 'pending', reason = null, error_kind = null, changed = now()"
     " where item_id = any(:items) and state in ('skipped', 'failed')"
 )
+# A worker takes a file as brought while its size and time are as they were, and a content as present for some
+# minutes after it was. Who names a book wants the server to be asked.
+_NOT_SURE = (
+    text(
+        "update book_file set mtime_ns = null where item_id = any(:items) and state in ('uploaded', 'there')"
+    ),
+    text(
+        "update content c set changed = 'epoch' from book_file f"
+        " where f.item_id = any(:items) and f.state in ('uploaded', 'there') and c.state = 'present'"
+        " and c.server = (select server from book_server where collection = :collection)"
+        " and c.sha1 = f.sha1 and c.size = f.size"
+    ),
+)
 _DROP = text("drop table if exists chosen_books")
 _FOUND = text(f"""
     create temporary table chosen_books on commit drop as
@@ -84,7 +97,8 @@ def retry(
     """Make books ready again, with all their attempts; what they uploaded already stays uploaded.
 
     Args:
-        ids: these books, whatever became of them.
+        ids: these books, whatever became of them; also what they uploaded is looked for on the server, and
+            sent again if it is not there any more.
         kinds: all with a file that failed or was skipped for one of these reasons.
         every: all with a file that failed or was skipped.
         largest: bytes of the largest file that the server takes; what is larger and was skipped for that is
@@ -106,7 +120,7 @@ def retry(
     else:
         connection.execute(_FOUND, {**of, "kinds": [_letters(one) for one in kinds], "largest": largest})
     sums = connection.execute(_SUMS).one()
-    books = sums.books if check else _make_ready(connection, collection)
+    books = sums.books if check else _make_ready(connection, collection, named=bool(ids))
     if books and not check:
         asked = {"ids": list(ids), "kinds": list(kinds), "all": every}
         events.record(
@@ -115,11 +129,14 @@ def retry(
     return Retried(books, sums.left_out)
 
 
-def _make_ready(connection: Connection, collection: str) -> int:
+def _make_ready(connection: Connection, collection: str, *, named: bool) -> int:
     books, after = 0, 0
     while chosen := connection.execute(_NEXT, {"after": after, "limit": _AT_ONCE}).all():
         after = chosen[-1].item
-        connection.execute(_AFRESH, {"items": [row.item for row in chosen]})
+        of = {"items": [row.item for row in chosen]}
+        connection.execute(_AFRESH, of)
+        for statement in _NOT_SURE if named else ():
+            connection.execute(statement, {**of, "collection": collection})
         books += items.retry(connection, PIPELINE, collection, Which.named(row.key for row in chosen))
     return books
 
