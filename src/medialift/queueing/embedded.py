@@ -156,12 +156,14 @@ class Server:
             os.chown(folder, user.pw_uid, user.pw_gid)
 
     def _argv(self, program: str, *words: str) -> list[str]:
+        # Whoever started it may be killed: the server ends in good order then as well.
+        with_us = ("setpriv", "--pdeathsig", "INT")
         argv = [str(binaries() / program), *words]
         if os.geteuid() != 0:
-            return argv
+            return [*with_us, *argv]
         group = str(pwd.getpwnam(_ORDINARY_USER).pw_gid)
         return [
-            *("setpriv", "--reuid", _ORDINARY_USER, "--regid", group, "--clear-groups"),
+            *(*with_us, "--reuid", _ORDINARY_USER, "--regid", group, "--clear-groups"),
             *("--inh-caps", _CAPABILITIES, "--ambient-caps", _CAPABILITIES),
             *("--bounding-set", f"-all,{_CAPABILITIES}"),
             # The capabilities count from the next program on: `env` is the one that has to find `postgres`.

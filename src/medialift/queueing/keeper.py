@@ -62,11 +62,15 @@ class Keeper:
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
-            self._try(self._report)
-            self._try(lambda connection: workers.leave(connection, self.me))
+            self._try(lambda: self._write(self._report))
+            self._try(lambda: self._write(lambda connection: workers.leave(connection, self.me)))
 
     def _run(self) -> None:
-        turns = [(self.renew, self._renew), (self.heartbeat, self._beat), (self.report, self._report)]
+        turns = [
+            (self.renew, self._renew),
+            (self.heartbeat, lambda: self._write(self._beat)),
+            (self.report, lambda: self._write(self._report)),
+        ]
         due = [0.0, 0.0, self.report]
         began = time.monotonic()
         while not self._stop.wait(min(self.renew, self.heartbeat, self.report) / 4):
@@ -75,10 +79,13 @@ class Keeper:
                     self._try(turn)
                     due[number] = now + every
 
-    def _try(self, turn: Callable[[Connection], None]) -> None:
+    def _write(self, what: Callable[[Connection], None]) -> None:
+        with self.database.engine.begin() as connection:
+            what(connection)
+
+    def _try(self, turn: Callable[[], None]) -> None:
         try:
-            with self.database.engine.begin() as connection:
-                turn(connection)
+            turn()
             if self._away:
                 _log.warning("The ledger answers again")
             self._away = False
@@ -93,13 +100,15 @@ class Keeper:
             # Whatever it was, the leases must be renewed at the next turn.
             _log.exception("The keeper of the leases was disturbed")
 
-    def _renew(self, connection: Connection) -> None:
-        leases = self.keeping.all()
-        if leases:
-            at = self.keeping.now()
-            # The answer counts at once: a renewal that was not committed after all is found lost next time.
-            if self.keeping.renewed(leases, claims.renew(connection, leases, ttl=self.keeping.ttl), at):
-                self._in_loop(self.keeping.fence)
+    def _renew(self) -> None:
+        if not (leases := self.keeping.to_renew()):
+            return
+        at = self.keeping.now()
+        # Only an answer that is committed may keep us from giving a lease up.
+        with self.database.engine.begin() as connection:
+            answer = claims.renew(connection, leases, ttl=self.keeping.ttl)
+        if self.keeping.renewed(leases, answer, at):
+            self._in_loop(self.keeping.fence)
 
     def _beat(self, connection: Connection) -> None:
         crew = self.crew
@@ -114,7 +123,7 @@ class Keeper:
         )
         if not beat.known:
             _log.warning("The ledger has forgotten worker %s: it registers again", self.me.name)
-            workers.register(connection, self.me)
+            workers.register(connection, self.me, done=self._written)
         if beat.drain:
             self._in_loop(self.drain)
         crew.control = control.read(connection, self.me.pipeline, self.me.collection)

@@ -46,10 +46,14 @@ class Keeping:
         return self._clock()
 
     def take(self, leases: Iterable[Lease], asked: float) -> None:
-        """They were claimed by a statement that was sent at `asked`."""
+        """They were claimed by a statement that was sent at `asked`. In the event loop only."""
         until = asked + self.ttl - self._margin
         with self._lock:
-            self._kept.update({lease.item_id: _Kept(lease, until) for lease in leases})
+            for lease in leases:
+                # Claimed again while work on an earlier lease has not heard yet that it is over.
+                if (before := self._kept.get(lease.item_id)) is not None:
+                    before.lost.set()
+                self._kept[lease.item_id] = _Kept(lease, until)
 
     def drop(self, lease: Lease) -> None:
         """It has ended, whichever way."""
@@ -78,6 +82,13 @@ class Keeping:
     def all(self) -> list[Lease]:
         with self._lock:
             return [kept.lease for kept in self._kept.values()]
+
+    def to_renew(self) -> list[Lease]:
+        """Those that are ours. One that counts as lost is never prolonged: it would be withheld from others."""
+        now = self._clock()
+        with self._lock:
+            kept = list(self._kept.values())
+        return [one.lease for one in kept if now < one.until and not one.lost.is_set()]
 
     def unended(self, leases: Iterable[Lease]) -> list[Lease]:
         """Those that nobody has ended yet, lost or not."""

@@ -129,6 +129,7 @@ class _Life:
         self.me = workers.Me(worker.name, *self.queue, settings=worker.settings)
         self.why: Why = "drained"
         self.asking = 0
+        self.told = False
         self.listening: GuardedWorker | None = None
         self.away_since: float | None = None
 
@@ -363,9 +364,9 @@ class _Life:
             self.listening.end()
 
     def _told(self) -> None:
-        if self.crew.draining.is_set() and self.why == "drained":
+        if self.told:
             os._exit(128 + signal.SIGTERM)  # asked twice: nothing is waited for, the leases run out
-        self.why = "drained"
+        self.told = True
         self.drain()
 
     def _take_signals(self, loop: asyncio.AbstractEventLoop) -> tuple[int, ...]:

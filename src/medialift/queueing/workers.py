@@ -84,9 +84,19 @@ on conflict (name) do update
 """
 ).bindparams(bindparam("settings", type_=JSONB()))
 _NO_PROGRESS = text("delete from progress where worker = :name")
+_DONE_ALREADY = text(
+    "insert into progress (worker, items, files, bytes, rows_read, slow)"
+    " values (:name, :items, :files, :bytes, :rows_read, :slow)"
+)
 
 
-def register(connection: Connection, me: Me, *, lives: Callable[[str], bool] | None = None) -> int:
+def register(
+    connection: Connection,
+    me: Me,
+    *,
+    lives: Callable[[str], bool] | None = None,
+    done: Totals | None = None,
+) -> int:
     """Take part, under a name that nobody else uses; how many items of an earlier life were given back.
 
     An earlier life on this host that is over is replaced at once: its leases need not run out. Registering
@@ -94,6 +104,7 @@ def register(connection: Connection, me: Me, *, lives: Callable[[str], bool] | N
 
     Args:
         lives: whether the process of a life goes on, on this host.
+        done: what this life has written as done already, when it registers again.
 
     Raises:
         Permanent: another worker has this name.
@@ -114,6 +125,8 @@ def register(connection: Connection, me: Me, *, lives: Callable[[str], bool] | N
     if same_life:
         return 0
     connection.execute(_NO_PROGRESS, {"name": me.name})
+    if done is not None:
+        connection.execute(_DONE_ALREADY, {"name": me.name, **asdict(done)})
     if not here:
         return 0
     return sweeping.give_back_of(connection, me.pipeline, me.collection, me.name)

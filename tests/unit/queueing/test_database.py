@@ -171,6 +171,31 @@ def test_a_killed_embedded_server_is_started_again_for_those_who_use_it(folder: 
     assert wait_until(lambda: not lives(pid), at_most=20, every=0.05)
 
 
+def test_a_server_ends_in_good_order_when_who_started_it_is_killed(folder: Path) -> None:
+    code = (
+        "import sys, time; from pathlib import Path; from medialift.queueing.embedded import Server\n"
+        "s = Server(Path(sys.argv[1])); s.start(); print(s.pid, flush=True); time.sleep(60)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, str(folder)], stdout=subprocess.PIPE)
+    assert starter.stdout is not None
+    pid = int(starter.stdout.readline())
+    starter.kill()
+    starter.wait()
+    starter.stdout.close()
+    assert wait_until(lambda: not lives(pid), at_most=20, every=0.05)
+    assert "database system is shut down" in (folder / "server.log").read_text()
+
+
+def test_folders_above_the_embedded_server_stay_as_closed_as_they_are(folder: Path) -> None:
+    closed = folder / "closed"
+    closed.mkdir(mode=0o700)
+    with Database.open(settings(embedded=closed / "db")) as database:
+        database.check()
+        assert closed.stat().st_mode & 0o777 == 0o700
+        pid = postmaster(closed / "db")
+    assert wait_until(lambda: not lives(pid), at_most=20, every=0.05)
+
+
 def test_without_the_wheel_the_error_says_what_to_install(folder: Path, monkeypatch) -> None:
     monkeypatch.setattr(embedded, "_PACKAGE", "no_such_wheel")
     with pytest.raises(Permanent, match="no embedded PostgreSQL"):

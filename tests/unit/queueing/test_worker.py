@@ -292,6 +292,9 @@ def test_a_worker_forgotten_by_the_ledger_registers_again_and_keeps_its_leases(b
     books.add("a")
 
     async def forgotten(lease: Lease, crew: Crew) -> None:
+        crew.progress(items=1, files=1)
+        while not books.scalar("select count(*) from rate"):
+            await asyncio.sleep(0.05)
         books.execute("delete from worker")
         while not books.read(workers.listed):
             await asyncio.sleep(0.05)
@@ -300,6 +303,8 @@ def test_a_worker_forgotten_by_the_ledger_registers_again_and_keeps_its_leases(b
 
     run(books, Doing(forgotten))
     assert (books.state("a"), books.row("a").attempts) == ("done", 1)
+    (one,) = books.read(workers.listed)
+    assert (one.files, books.scalar("select sum(files) from rate")) == (1, 1)
 
 
 def test_progress_reaches_the_ledger_as_totals_and_as_rates(books: Books) -> None:

@@ -1,0 +1,118 @@
+"""Workers register under a name of their own, and what an earlier life left is taken up."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from medialift.errors import Permanent
+from medialift.queueing import events, workers
+from medialift.queueing.workers import Me, Totals
+from tests.queue_world import Books
+
+
+def me(life: str = "1:1", host: str = "home", name: str = "one") -> Me:
+    return Me(name, "books", "calibre", host=host, pid=1, life=life, settings={"batch": 5})
+
+
+def test_a_life_that_is_over_on_this_host_leaves_its_items_to_the_next_at_once(books: Books) -> None:
+    books.add("a", "b", "c")
+    books.read(workers.register, me())
+    books.claim(2, owner="one")
+    books.claim(1, owner="two")
+    assert books.read(workers.register, me("2:2"), lives=lambda life: False) == 2
+    assert [books.state(key) for key in "abc"] == ["ready", "ready", "leased"]
+
+
+def test_a_life_that_goes_on_keeps_its_name(books: Books) -> None:
+    books.read(workers.register, me())
+    with pytest.raises(Permanent, match="has this name already"):
+        books.read(workers.register, me("2:2"), lives=lambda life: life == "1:1")
+
+
+def test_a_name_of_another_host_is_free_when_that_has_been_silent(books: Books) -> None:
+    books.add("a")
+    books.read(workers.register, me(host="elsewhere"))
+    books.claim(1, owner="one")
+    with pytest.raises(Permanent):
+        books.read(workers.register, me("2:2"), lives=lambda life: False)
+    books.execute("update worker set heartbeat = now() - interval '1 minute'")
+    assert books.read(workers.register, me("2:2"), lives=lambda life: False) == 0
+    # Whether that host is dead nobody knows: its leases run out by themselves.
+    assert books.state("a") == "leased"
+
+
+def test_the_same_life_may_register_again_and_keeps_what_it_did(books: Books) -> None:
+    books.read(workers.register, me())
+    books.read(workers.report, me(), Totals(items=3, files=4))
+    books.read(workers.register, me())
+    (one,) = books.read(workers.listed)
+    assert (one.items, one.files, one.settings) == (3, 4, {"batch": 5})
+
+
+def test_a_later_life_starts_to_count_anew_and_the_rates_keep_both(books: Books) -> None:
+    books.read(workers.register, me())
+    books.read(workers.report, me(), Totals(files=4, slow=1))
+    books.read(workers.register, me("2:2"), lives=lambda life: False)
+    books.read(workers.report, me("2:2"), Totals(files=2))
+    (one,) = books.read(workers.listed)
+    assert (one.files, books.scalar("select sum(files) from rate")) == (2, 6)
+    assert books.change(workers.speed).slow == 1
+
+
+def test_progress_that_is_written_twice_counts_once_and_that_of_an_earlier_life_not_at_all(
+    books: Books,
+) -> None:
+    books.read(workers.register, me())
+    for _ in range(2):
+        books.read(workers.report, me(), Totals(files=4))
+    books.read(workers.register, me("2:2"), lives=lambda life: False)
+    books.read(workers.report, me(), Totals(files=9))
+    assert books.scalar("select sum(files) from rate") == 4
+
+
+def test_a_sign_of_life_tells_what_the_worker_does_and_hears_that_it_is_to_end(books: Books) -> None:
+    assert books.read(workers.beat, me()) == workers.Beat(known=False, drain=False)
+    books.read(workers.register, me())
+    beat = books.read(workers.beat, me(), state="paused", phase="waiting", paused_why="the server is down")
+    assert beat == workers.Beat(known=True, drain=False)
+    assert books.read(workers.drain, pipeline="posters") == []
+    assert books.read(workers.drain, pipeline="books", who="anna") == ["one"]
+    assert books.read(workers.beat, me()).drain
+    (event,) = books.read(events.latest)
+    assert (event.who, event.what, event.subject) == ("anna", "drain", "one")
+
+
+def test_who_left_is_gone_and_its_name_is_free(books: Books) -> None:
+    books.read(workers.register, me())
+    books.read(workers.leave, me())
+    (one,) = books.read(workers.listed)
+    assert one.state == "gone"
+    books.read(workers.register, me("2:2"), lives=lambda life: True)
+
+
+def test_a_life_is_over_when_its_process_is_even_if_another_has_its_number() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    life = Me("one", "books", "calibre", pid=process.pid).life
+    assert workers.is_alive(life)
+    assert not workers.is_alive(f"{os.getpid()}:1")
+    process.kill()
+    process.wait()
+    assert not workers.is_alive(life)
+
+
+def test_nothing_is_fast_when_nothing_was_done(books: Books) -> None:
+    assert books.change(workers.speed) == workers.Speed()
+
+
+def test_speed_is_per_minute(books: Books) -> None:
+    books.execute(
+        "insert into rate (pipeline, collection, minute, items, files, bytes) values"
+        " ('books', 'calibre', date_trunc('minute', now()) - interval '2 minutes', 10, 20, 3000)"
+    )
+    speed = books.change(workers.speed)
+    assert 2.0 <= speed.minutes <= 3.0
+    assert speed.files == pytest.approx(20 / speed.minutes)
