@@ -84,7 +84,7 @@ class Keeping:
             return [kept.lease for kept in self._kept.values()]
 
     def to_renew(self) -> list[Lease]:
-        """Those that are ours. One that counts as lost is never prolonged: it would be withheld from others."""
+        """Those that are ours: prolonging one that counts as lost would withhold it from others."""
         now = self._clock()
         with self._lock:
             kept = list(self._kept.values())
