@@ -188,6 +188,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.medialift_runtime import reporting_errors, runtime
 
 READING = ("status", "verify")
+STATES = ("ready", "leased", "done", "skipped", "failed", "paused", "cancelled")
 SELECTING = ("authors", "tags", "languages", "formats", "ids", "exclude", "newest_first")
 
 
@@ -233,7 +234,7 @@ def main():
     with reporting_errors(module, changed=False):
         options = operations.Options.of(asked(params, check=module.check_mode))
         shows = action != "verify"
-        before = operations.status(options)["status"]["items"] if shows and module._diff else {}
+        before = states(operations.status(options)) if shows and module._diff else {}
         told = getattr(operations, action)(options)
     told.setdefault("predicted", False)
     if shows and module._diff:
@@ -267,14 +268,17 @@ def asked(params, check):
     return {**given, **{name: params[name] for name in same if params[name] not in (None, [])}}
 
 
+def states(told):
+    return {state: told["status"]["items"][state] for state in STATES}
+
+
 def after(told):
-    """The books by their state; in check mode those that the plan would make ready are among them."""
-    states = dict(told["status"]["items"])
+    """The books by their state; in check mode with those that the plan would make ready."""
+    found = states(told)
     plan = told.get("plan") or {}
     if plan.get("check"):
-        states["ready"] += plan["new"] + plan["changed"]
-        states["cancelled"] += plan["removed"]
-    return states
+        found["ready"] += plan["new"] + plan["changed"] - plan["removed"]
+    return found
 
 
 if __name__ == "__main__":
