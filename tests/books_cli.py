@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -55,11 +56,12 @@ class Cli:
     def json(self, *words: str, code: int = 0) -> Any:
         return json.loads(self("--json", *words, code=code))
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, **environment: str) -> subprocess.Popen[str]:
         """Run it as a process of its own."""
         return subprocess.Popen(
             [str(PROGRAM), "--config", str(self.file), *words],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            env={**os.environ, **environment},
         )

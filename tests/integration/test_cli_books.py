@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,7 +185,7 @@ def test_ctrl_c_finishes_what_is_in_flight_and_gives_back_the_rest(cli, world, b
     bookshelf.switches.set(metadata_seconds=0.3)
     cli.write(parallel_uploads=2, batch=50)
     running = cli.start("books", "migrate")
-    assert wait_until(lambda: world.standin.facts()["sources"] >= 3, at_most=60, every=0.2)
+    assert wait_until(lambda: world.standin.facts()["sources"] >= 3, at_most=150, every=0.2)
     running.send_signal(signal.SIGINT)
     out, err = running.communicate(timeout=60)
     assert running.returncode == 75, err
@@ -201,7 +203,7 @@ def test_a_migration_whose_terminal_dies_leaves_no_worker_behind(cli, world, boo
     world.add_many(40)
     bookshelf.switches.set(metadata_seconds=0.3)
     running = cli.start("books", "migrate", "--workers", "2")
-    assert wait_until(lambda: world.standin.facts()["sources"] >= 2, at_most=60, every=0.2)
+    assert wait_until(lambda: world.standin.facts()["sources"] >= 2, at_most=150, every=0.2)
     running.kill()
     running.communicate(timeout=10)
     assert wait_until(
@@ -213,6 +215,44 @@ def test_a_migration_whose_terminal_dies_leaves_no_worker_behind(cli, world, boo
     bookshelf.switches.set(metadata_seconds=0)
     assert cli.json("books", "migrate")["finished"]
     assert world.clean()
+
+
+def test_a_worker_that_is_killed_is_started_again_and_loses_nothing(cli, world, bookshelf):
+    world.add_many(30)
+    bookshelf.switches.set(metadata_seconds=0.2)
+    running = cli.start("books", "migrate")
+    assert wait_until(lambda: world.standin.facts()["sources"] >= 2, at_most=150, every=0.2)
+    (worker,) = world.rows("select pid, life from worker")
+    os.kill(worker.pid, signal.SIGKILL)
+    bookshelf.switches.set(metadata_seconds=0)
+    out, err = running.communicate(timeout=120)
+    assert running.returncode == 0, err
+    assert "Worker 1 died: it is started again" in err
+    assert "All books have ended." in out
+    assert len(world.shelves()) == 30
+    assert world.clean()
+    assert cli.json("books", "verify")["complete"]
+
+
+def test_a_worker_under_systemd_tells_that_it_is_ready_and_drains_when_told_to(
+    cli, world, bookshelf, tmp_path
+):
+    world.add_many(30)
+    cli("books", "plan")
+    bookshelf.switches.set(metadata_seconds=0.3)
+    cli.write("workers", name="home@1")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
+        systemd.bind(str(tmp_path / "notify"))
+        systemd.settimeout(60)
+        worker = cli.start("books", "work", NOTIFY_SOCKET=str(tmp_path / "notify"))
+        while systemd.recv(1000) != b"READY=1":
+            pass
+        assert wait_until(lambda: world.standin.facts()["sources"] >= 2, at_most=150, every=0.2)
+        worker.send_signal(signal.SIGTERM)
+        _, err = worker.communicate(timeout=60)
+    assert worker.returncode == 0, err
+    assert world.rows("select name, state from worker") == [("home@1", "gone")]
+    assert set(world.states()) == {"done", "ready"}
 
 
 def test_a_wrong_password_is_told_once_and_nothing_is_marked_failed(cli, world):
@@ -306,7 +346,7 @@ def test_the_supervisor_gives_back_what_a_dead_worker_held_and_writes_figures(cl
         )
     figures = tmp_path / "medialift.prom"
     supervisor = cli.start("queue", "supervise", "--metrics-file", str(figures))
-    assert wait_until(lambda: world.states() == {"ready": 1} and figures.exists(), at_most=60, every=0.2)
+    assert wait_until(lambda: world.states() == {"ready": 1} and figures.exists(), at_most=150, every=0.2)
     supervisor.send_signal(signal.SIGTERM)
     _, err = supervisor.communicate(timeout=30)
     assert supervisor.returncode == 0, err
