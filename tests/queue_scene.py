@@ -22,7 +22,7 @@ from tests.queue_world import Books
 
 ROOT = Path(__file__).parents[1]
 
-SILENCE = 2.0
+SILENCE = 4.0
 """Seconds without a sign of life after which the scene's supervisor takes a worker for dead."""
 
 
@@ -77,10 +77,10 @@ class Scene:
             )
         )
 
-    def wait(self, until: Callable[[], bool], *, at_most: float = 40.0) -> None:
+    def wait(self, until: Callable[[], bool], *, at_most: float = 90.0) -> None:
         assert wait_until(until, at_most=at_most, every=0.02), self.told()
 
-    def wait_for(self, finished: int, *, at_most: float = 40.0) -> None:
+    def wait_for(self, finished: int, *, at_most: float = 90.0) -> None:
         self.wait(lambda: self.finished() >= finished, at_most=at_most)
 
     def told(self) -> str:

@@ -20,12 +20,22 @@ _LONGER_THAN_A_LEASE = 3.0
 
 
 @pytest.fixture
-def work(postgres_of_test: Postgres, ledger_url: str, tmp_path: Path) -> Iterator[Scene]:
-    """Two workers in the middle of their work."""
+def ready(postgres_of_test: Postgres, ledger_url: str, tmp_path: Path) -> Iterator[Scene]:
+    """Work, a supervisor, and no workers yet."""
     with scene(ledger_url, tmp_path, ITEMS) as made:
-        for name in ("one", "two"):
-            made.start(name, seconds_per_item=0.15)
         yield made
+
+
+@pytest.fixture
+def work(ready: Scene) -> Scene:
+    """Two workers in the middle of their work."""
+    return two(ready)
+
+
+def two(work: Scene, **options: object) -> Scene:
+    for name in ("one", "two"):
+        work.start(name, seconds_per_item=0.15, **options)
+    return work
 
 
 def some(work: Scene, fault_moment: int) -> None:
@@ -46,19 +56,16 @@ def test_what_a_killed_worker_held_is_done_by_another(work: Scene, fault_moment:
 
 @pytest.mark.fault(catalogue.WORKER_KILLED)
 def test_a_killed_worker_that_is_started_again_takes_up_its_own_at_once(
-    work: Scene, fault_moment: int
+    ready: Scene, fault_moment: int
 ) -> None:
-    work.signal("two", signal.SIGKILL)
-    work.workers["one"].kill()
-    work.workers["one"].wait()
+    work = ready
     work.start("one", seconds_per_item=0.15, lease=600)
-    work.wait(lambda: work.holding("one") > 0)
     some(work, fault_moment)
     work.signal("one", signal.SIGKILL)
     work.workers["one"].wait()
     assert work.holding("one") > 0
     work.start("one", seconds_per_item=0.01, lease=600)
-    work.wait_for(ITEMS, at_most=30)
+    work.wait_for(ITEMS, at_most=60)
     assert work.all_is_done_once()
 
 
@@ -71,18 +78,19 @@ def test_a_frozen_worker_that_goes_on_finds_its_leases_lost(work: Scene, fault_m
     work.wait(lambda: work.holding("one") == 0)
     work.signal("one", signal.SIGCONT)
     work.wait_for(ITEMS)
-    work.wait(lambda: "is lost" in work.log("one"), at_most=10)
+    work.wait(lambda: "is lost" in work.log("one"), at_most=60)
     assert work.workers["one"].poll() is None
     assert work.all_is_done_once()
 
 
 @pytest.mark.fault(catalogue.WORKER_DRAINED)
 def test_a_drained_worker_finishes_what_is_in_flight_and_gives_back_the_rest(
-    work: Scene, fault_moment: int
+    ready: Scene, fault_moment: int
 ) -> None:
+    work = two(ready, lease=60)
     some(work, fault_moment)
     work.signal("one", signal.SIGTERM)
-    assert work.workers["one"].wait(10) == 0
+    assert work.workers["one"].wait(30) == 0
     assert work.holding("one") == 0
     assert work.said("one").splitlines()[-1].startswith("ended drained")
     begun, done = (
@@ -96,25 +104,17 @@ def test_a_drained_worker_finishes_what_is_in_flight_and_gives_back_the_rest(
 
 
 @pytest.mark.fault(catalogue.WORKER_DRAINED)
-def test_a_worker_that_takes_long_to_drain_is_not_taken_for_dead(work: Scene) -> None:
-    for name in ("one", "two"):
-        work.signal(name, signal.SIGKILL)
-        work.workers[name].wait()
-    long = SILENCE + 1.5
-    work.wait(lambda: work.books.scalar("select count(*) from item where state = 'leased'") == 0)
-    work.wait(
-        lambda: work.books.scalar("select count(*) from procrastinate_jobs where status = 'doing'") == 0
-    )
-    failed = work.books.scalar("select count(*) from procrastinate_jobs where status = 'failed'")
+def test_a_worker_that_takes_long_to_drain_is_not_taken_for_dead(ready: Scene) -> None:
+    work, long = ready, SILENCE + 1.5
     work.start("slow", seconds_per_item=long, lease=60, stalled=SILENCE, heartbeat=0.5)
     work.wait(lambda: "began" in work.said("slow"))
     work.signal("slow", signal.SIGTERM)
     began = time.monotonic()
-    assert work.workers["slow"].wait(30) == 0
+    assert work.workers["slow"].wait(60) == 0
     assert time.monotonic() - began > SILENCE
     assert work.books.scalar("select count(*) from finished where worker = 'slow'") > 0
     assert work.books.scalar("select count(*) from attempt where worker = 'slow'") == 0
-    assert work.books.scalar("select count(*) from procrastinate_jobs where status = 'failed'") == failed
+    assert work.books.scalar("select count(*) from procrastinate_jobs where status = 'failed'") == 0
     assert work.books.scalar("select count(*) from event where after->'workers_gone' ? 'slow'") == 0
     work.start("one", seconds_per_item=0.01)
     work.wait_for(ITEMS)
@@ -122,16 +122,14 @@ def test_a_worker_that_takes_long_to_drain_is_not_taken_for_dead(work: Scene) ->
 
 
 @pytest.mark.fault(catalogue.WORKER_DRAINED)
-def test_a_worker_that_is_asked_twice_ends_at_once(work: Scene) -> None:
-    for name in ("one", "two"):
-        work.signal(name, signal.SIGKILL)
-        work.workers[name].wait()
+def test_a_worker_that_is_asked_twice_ends_at_once(ready: Scene) -> None:
+    work = ready
     work.start("slow", seconds_per_item=60)
     work.wait(lambda: "began" in work.said("slow"))
     work.signal("slow", signal.SIGTERM)
     work.wait(lambda: "The worker ends" in work.log("slow"))
     work.signal("slow", signal.SIGTERM)
-    assert work.workers["slow"].wait(2) == 128 + signal.SIGTERM
+    assert work.workers["slow"].wait(20) == 128 + signal.SIGTERM
     work.start("one", seconds_per_item=0.01)
     work.wait_for(ITEMS)
     assert work.all_is_done_once()
@@ -142,7 +140,7 @@ def outage(work: Scene, postgres: Postgres, fault_moment: int, seconds: float) -
     postgres.kill()
     time.sleep(seconds)
     postgres.start()
-    work.wait_for(ITEMS, at_most=seconds + 60)
+    work.wait_for(ITEMS, at_most=seconds + 120)
     assert [process.poll() for process in work.workers.values()] == [None, None], work.told()
     assert work.all_is_done_once()
 
@@ -207,5 +205,5 @@ def test_workers_that_the_queue_forgot_register_again(work: Scene, fault_moment:
     work.wait_for(ITEMS)
     assert [process.poll() for process in work.workers.values()] == [None, None], work.told()
     assert work.all_is_done_once()
-    work.wait(lambda: work.books.scalar("select count(*) from procrastinate_workers") >= 2, at_most=10)
+    work.wait(lambda: work.books.scalar("select count(*) from procrastinate_workers") >= 2, at_most=60)
     assert work.books.scalar("select count(*) from worker where state = 'running'") == 2

@@ -78,8 +78,8 @@ def test_a_bell_is_heard_at_once_by_a_worker_that_waits(idle: Scene) -> None:
             "insert into item (pipeline, collection, key) values ('books', 'calibre', '1')"
         )
         assert doorbell.ring(connection, "books", "calibre") == 1
-    idle.wait_for(1, at_most=10)
-    assert time.monotonic() - began < 5
+    idle.wait_for(1, at_most=30)
+    assert time.monotonic() - began < 20  # by itself it looks once a minute
 
 
 def test_a_worker_that_is_bounded_ends_by_itself_and_finishes_what_a_dead_one_left(

@@ -65,10 +65,21 @@ def run(
     bounds: Bounds = ALL,
     pace: Pace = QUICK,
     name: str = "one",
-    at_most: float = 20.0,
+    at_most: float = 90.0,
 ) -> Ended:
     worker = Worker(books.database, handler or Doing(finishing), name, "books", "calibre", pace, bounds)
     return asyncio.run(asyncio.wait_for(worker.run(), at_most))
+
+
+async def told(books: Books, state: str = "running") -> workers.Worker:
+    """The one worker, as soon as the ledger knows it in this state."""
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = [one for one in books.read(workers.listed) if one.state == state]
+        if found:
+            return found[0]
+        await asyncio.sleep(0.05)
+    raise AssertionError(books.read(workers.listed))
 
 
 def test_a_worker_that_runs_until_all_is_done_does_all_and_tells_it(books: Books) -> None:
@@ -175,11 +186,11 @@ def test_leases_are_renewed_while_the_work_takes_longer_than_they_last(books: Bo
     books.add("a")
 
     async def long(lease: Lease, crew: Crew) -> None:
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(3.5)
         assert crew.held(lease)
         await crew.finish(lease)
 
-    ended = run(books, Doing(long), pace=replace(QUICK, lease=1.0, margin=0.1))
+    ended = run(books, Doing(long), pace=replace(QUICK, lease=2.0, margin=0.2))
     assert ended.why == "done" and books.row("a").attempts == 1
 
 
@@ -187,10 +198,10 @@ def test_leases_are_renewed_even_while_the_event_loop_is_busy(books: Books) -> N
     books.add("a")
 
     async def blocking(lease: Lease, crew: Crew) -> None:
-        time.sleep(2.5)
+        time.sleep(3.5)
         await crew.finish(lease)
 
-    run(books, Doing(blocking), pace=replace(QUICK, lease=1.0, margin=0.1))
+    run(books, Doing(blocking), pace=replace(QUICK, lease=2.0, margin=0.2))
     assert (books.state("a"), books.row("a").attempts) == ("done", 1)
 
 
@@ -250,11 +261,11 @@ def test_a_paused_pipeline_is_left_alone_until_it_goes_on(books: Books) -> None:
             books.database, Doing(finishing), "one", "books", "calibre", QUICK, Bounds(until_done=True)
         )
         running = asyncio.create_task(worker.run())
-        await asyncio.sleep(1.0)
-        (one,) = books.read(workers.listed)
-        assert (books.counts().ready, one.state, one.paused_why) == (5, "paused", "moving the server")
+        one = await told(books, "paused")
+        await asyncio.sleep(0.5)
+        assert (books.counts().ready, one.paused_why) == (5, "moving the server")
         books.change(control.resume, who="anna")
-        return await asyncio.wait_for(running, 10)
+        return await asyncio.wait_for(running, 60)
 
     assert asyncio.run(goes_on()).totals.items == 5
 
@@ -278,10 +289,10 @@ def test_a_worker_ends_when_it_is_asked_to_through_the_ledger(books: Books) -> N
     async def drained() -> Ended:
         worker = Worker(books.database, Doing(finishing), "one", "books", "calibre", QUICK)
         running = asyncio.create_task(worker.run())
-        await asyncio.sleep(0.5)
+        await told(books)
         with books.database.engine.begin() as connection:
             assert workers.drain(connection, name="one", who="anna") == ["one"]
-        return await asyncio.wait_for(running, 10)
+        return await asyncio.wait_for(running, 60)
 
     assert asyncio.run(drained()).why == "drained"
     (one,) = books.read(workers.listed)
@@ -322,12 +333,12 @@ def test_a_name_is_used_by_one_worker_only(books: Books) -> None:
         first = asyncio.create_task(
             Worker(books.database, Doing(finishing), "one", "books", "calibre", QUICK).run()
         )
-        await asyncio.sleep(0.5)
+        await told(books)
         books.execute("update worker set life = life || '0', host = 'elsewhere'")
         with pytest.raises(Permanent, match="has this name already"):
             await Worker(books.database, Doing(finishing), "one", "books", "calibre", QUICK).run()
         # The first finds that another has its name, and ends.
-        assert (await asyncio.wait_for(first, 10)).why == "drained"
+        assert (await asyncio.wait_for(first, 60)).why == "drained"
 
     asyncio.run(two())
 
