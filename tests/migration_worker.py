@@ -36,7 +36,7 @@ QUICK = {
     "report": 0.2,
     "stalled": 5.0,
 }
-RULES = {"first_wait": 0.05, "held_wait": 1.0, "task_seconds": 0.5}
+RULES = {"first_wait": 0.05, "held_wait": 1.0, "task_seconds": 3.0}
 
 
 STEPS = ("check", "upload", "describe", "find_ebook", "create_ebook", "attach")
@@ -53,10 +53,11 @@ class Dying(Server):
     def _dying(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
         async def called(*args: Any, **named: Any) -> Any:
             self.calls -= 1
-            if not self.calls and self.when == "before":
+            now = not self.calls
+            if now and self.when == "before":
                 os.kill(os.getpid(), signal.SIGKILL)
             answer = await call(*args, **named)
-            if not self.calls and self.when == "after":
+            if now and self.when == "after":
                 os.kill(os.getpid(), signal.SIGKILL)
             return answer
 

@@ -47,13 +47,11 @@ class Migration:
         words: str = "",
         **more: Any,
     ) -> int:
-        """A book with a file of each of these formats, each content its own unless `words` are given."""
+        """A book with a file of each of these formats; those with the same `words` have the same content."""
         self._numbers += 1
         authors = [author] if isinstance(author, str) else list(author)
-        made = {
-            one: content.of(one, title, authors[0], words or f"{self._numbers} {one}")
-            for one in formats.split()
-        }
+        told = ("A Book", "Somebody", words) if words else (title, authors[0], str(self._numbers))
+        made = {one: content.of(one, *told) for one in formats.split()}
         return self.library.add(title, authors, formats=made, **more)
 
     def add_many(self, count: int, formats: str = "EPUB") -> list[int]:

@@ -43,6 +43,10 @@ class BookWork:
         rows: what the ledger has of its files, by format.
         delay: seconds until a next attempt after so many.
         wanted: whether work goes on with this book; False when somebody cancelled it.
+
+    Attributes:
+        brought: what was sent.
+        ended: the item is at an end; else it was put off.
     """
 
     means: Means
@@ -52,6 +56,7 @@ class BookWork:
     delay: Callable[[int], float]
     wanted: Callable[[], bool] = lambda: True
     brought: list[Brought] = field(default_factory=list)
+    ended: bool = False
     _ends: dict[str, str] = field(default_factory=dict)
     _reasons: dict[str, MedialiftError] = field(default_factory=dict)
     _unwritten: list[Write] = field(default_factory=list)
@@ -68,6 +73,7 @@ class BookWork:
         files = self._files()
         if self.book is None or not files:
             await self._write(CancelItem(self.means.name, self.lease))
+            self.ended = True
             return
         told = describe(self.book, self.means.words)
         for row in self.rows.values():
@@ -182,6 +188,7 @@ class BookWork:
             self._unwritten = []
             await self._remove_empty()
         await self._write_all(*self._unwritten, self._item_end(again))
+        self.ended = True
 
     def _item_end(self, again: list[Transient]) -> Write:
         means, lease, counts = self.means, self.lease, self._counts()

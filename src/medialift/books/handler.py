@@ -209,16 +209,16 @@ class BooksHandler:
             self._meter.uploaded(Upload(int(lease.key), one.format, one.size, one.seconds))
             for one in work.brought
         )
-        ended = not going.cancelled() and going.exception() is None
+        over = not going.cancelled() and going.exception() is None
         crew.progress(
-            items=int(ended),
+            items=int(work.ended),
             files=len(work.brought),
             bytes=sum(one.size for one in work.brought),
-            rows=int(ended),
+            rows=int(over),
             slow=slow,
         )
-        if ended:
-            crew.has_ended(lease)
+        if over:
+            crew.has_ended(lease, counts=work.ended)
         elif not going.cancelled():
             self._explain(going.exception(), lease)
 

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from medialift.books.server.api import Server
@@ -62,21 +64,28 @@ class Uploads:
         return None
 
     async def on_disk(self, upload_name: str, size: int, sha1: str) -> str | None:
-        """Where the server keeps an upload of this name and content, if we can see its folder."""
+        """Where the server keeps an upload of this name and content, if we can see its folder.
+
+        Only for a content that is claimed, and of which no upload is written down: then all others of this
+        name are what earlier attempts left half, or did not live to tell of, and they are removed.
+        """
         if self._data is None:
             return None
         return await asyncio.to_thread(self._look, self._data / "uploads", upload_name, size, sha1)
 
     @staticmethod
     def _look(folder: Path, upload_name: str, size: int, sha1: str) -> str | None:
+        kept: str | None = None
         for found in sorted(folder.glob(f"*/{upload_name}")):
-            try:
-                if found.stat().st_size != size:
-                    continue
-                with found.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha1").hexdigest()
-            except OSError:
-                continue
-            if digest == sha1:
-                return f"{found.parent.name}/{found.name}"
-        return None
+            # Whatever the disk says against it, the file is sent again then.
+            with suppress(OSError):
+                if kept is None and found.stat().st_size == size and _sha1(found) == sha1:
+                    kept = f"{found.parent.name}/{found.name}"
+                else:
+                    shutil.rmtree(found.parent)
+        return kept
+
+
+def _sha1(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha1").hexdigest()

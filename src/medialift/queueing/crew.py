@@ -129,10 +129,10 @@ class Crew:
             "lost",
         )
 
-    def has_ended(self, lease: Lease) -> None:
-        """The handler ended this lease in a transaction of its own."""
+    def has_ended(self, lease: Lease, *, counts: bool = True) -> None:
+        """The handler ended this lease in a transaction of its own; one that it put off does not count."""
         self._keeping.drop(lease)
-        self.ended += 1
+        self.ended += counts
 
     async def give_back(self, leases: Iterable[Lease]) -> None:
         """Make items ready for others at once; the attempt does not count."""

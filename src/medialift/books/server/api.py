@@ -136,7 +136,7 @@ class Server:
         wanted = frozenset(last_names)
         listed = await self._beginning_with(title)
         found = _matching(listed.ebooks, title, wanted)
-        if found is None and listed.total > len(listed.ebooks):
+        if found is None and (listed.total > len(listed.ebooks) or "\\" in title):
             found = await self._searched(title, wanted)
         return found
 
