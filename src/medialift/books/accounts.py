@@ -58,9 +58,15 @@ class Count:
 
 @dataclass
 class Accounts:
-    """Files by account and, within it, by kind of reason ("" where there is none)."""
+    """Files by account and, within it, by kind of reason ("" where there is none).
+
+    Attributes:
+        timed, seconds: uploads whose time is known, and how long they took together.
+    """
 
     counts: dict[tuple[str, str], Count] = field(default_factory=dict)
+    timed: int = 0
+    seconds: float = 0.0
 
     def add(self, account: str, kind: str = "", files: int = 1, size: int = 0) -> None:
         """Count files."""
@@ -94,8 +100,11 @@ class Accounts:
 
     @classmethod
     def of_rows(cls, rows: Iterable[Mapping[str, Any]]) -> Accounts:
-        """From rows of account, kind, files and bytes."""
+        """From rows of account, kind, files, bytes, seconds and timed."""
         accounts = cls()
         for row in rows:
+            if row["account"] == UPLOADED:
+                accounts.timed += int(row["timed"])
+                accounts.seconds += float(row["seconds"])
             accounts.add(row["account"], row["kind"], int(row["files"]), int(row["bytes"] or 0))
         return accounts

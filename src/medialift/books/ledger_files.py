@@ -28,16 +28,18 @@ _WHOLE_TABLES = text("set local enable_nestloop = off")
 
 # Files about which something is written, and the rest of each book, which its item only counts.
 _COUNTED = text(f"""
-    select account, kind, sum(files)::bigint as files, sum(bytes)::bigint as bytes from (
+    select account, kind, sum(files)::bigint as files, sum(bytes)::bigint as bytes,
+           sum(seconds)::float8 as seconds, sum(timed)::bigint as timed from (
       select {ACCOUNT_OF_FILE} as account, {KIND_OF_FILE} as kind,
-             count(*) as files, coalesce(sum(f.size), 0) as bytes
+             count(*) as files, coalesce(sum(f.size), 0) as bytes,
+             coalesce(sum(f.seconds), 0) as seconds, count(f.seconds) as timed
         from item i join book_file f on f.item_id = i.id
        where i.pipeline = :pipeline and i.collection = :collection
        group by 1, 2
       union all
       select {ACCOUNT_OF_REST}, {KIND_OF_REST},
              sum(greatest(i.weight - coalesce(w.files, 0), 0)),
-             sum(greatest(i.bytes - coalesce(w.bytes, 0), 0) * (i.weight > coalesce(w.files, 0))::int)
+             sum(greatest(i.bytes - coalesce(w.bytes, 0), 0) * (i.weight > coalesce(w.files, 0))::int), 0, 0
         from item i
         left join (select item_id, count(*) as files, sum(size) as bytes from book_file group by item_id) w
           on w.item_id = i.id

@@ -88,6 +88,7 @@ book_file = Table(
     postgresql_with={"fillfactor": 70},
 )
 Index("book_file_reason", book_file.c.error_kind, postgresql_where=text("error_kind is not null"))
+Index("book_file_slow", book_file.c.seconds, postgresql_where=text("seconds > 120"))
 Index("book_file_ebook", book_file.c.ebook_id, postgresql_where=text("ebook_id is not null"))
 
 learnt = Table(

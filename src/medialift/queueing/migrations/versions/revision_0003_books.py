@@ -139,6 +139,7 @@ def _files() -> None:
     for name, column in (("book_file_reason", "error_kind"), ("book_file_ebook", "ebook_id")):
         there = sa.text(f"{column} is not null")
         op.create_index(name, "book_file", [column], postgresql_where=there)
+    op.create_index("book_file_slow", "book_file", ["seconds"], postgresql_where=sa.text("seconds > 120"))
 
 
 def downgrade() -> None:
