@@ -344,7 +344,7 @@ class WorkerSettings(_Section):
     name: str = Field(
         default="",
         pattern=r"^[A-Za-z0-9._@:-]*$",
-        description="name of this worker, one of its kind; empty: the host's name and the unit's instance",
+        description="name of this worker, one of its kind; empty: the host's name",
     )
     heartbeat: Duration = Field(default=10.0, gt=0, description="time between two signs of life")
     lease: Duration = Field(

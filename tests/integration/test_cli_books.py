@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 from collections.abc import Iterator
@@ -48,7 +49,8 @@ def test_a_library_is_planned_migrated_and_accounted_for_and_again_is_nothing(cl
     assert planned["status"]["files"]["waiting"]["files"] == 5
 
     done = cli.json("books", "migrate")
-    assert (done["finished"], done["count"], uploaded(done)) == (True, 4, 5)
+    assert (done["finished"], done["count"], uploaded(done)) == (True, 4, 4)
+    assert done["status"]["files"]["there"]["files"] == 1
     assert world.clean()
 
     verified = cli.json("books", "verify")
@@ -70,7 +72,7 @@ def test_people_are_shown_the_same_as_tables_and_sentences(cli, world):
     assert "calibre: finished" in shown
     assert "books: 1 done" in shown
     assert "uploaded\t2" in shown
-    assert "per file; 0 uploads took over two minutes" in shown
+    assert re.search(r"speed: .*, .* per file, .* on average; 0 uploads took over two minutes", shown)
     shown = cli("books", "verify")
     assert "uploaded\t2" in shown
     assert "in Calibre\t2\t1 books" in shown

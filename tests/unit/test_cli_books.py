@@ -23,7 +23,7 @@ def test_status_is_a_few_sentences_and_a_table(capsys):
             "calibre",
             Counts(ready=3, done=2),
             accounts(uploaded=2, skipped=1, waiting=4),
-            Speed(files_per_minute=12, bytes_per_minute=3_000_000, seconds_left=600, slow=1),
+            Speed(12, 6, 3_000_000, average_files_per_minute=20, seconds_left=600, slow=1),
             seconds_per_file=2.5,
             slow=(Upload(7, "PDF", 400_000_000, 150.0),),
             control=Control(paused=True, paused_why="the line is needed"),
@@ -36,7 +36,8 @@ def test_status_is_a_few_sentences_and_a_table(capsys):
         "uploaded\t2\t2 kB\t",
         "skipped\t1\t1 kB\ttoo large: 1",
         "waiting\t4\t4 kB\t",
-        "speed: 12 files and 3 MB per minute, 10 min left, 2.5 s per file; 1 uploads took over two minutes",
+        "speed: 12 files and 3 MB per minute, 10 min left, 2.5 s per file, 20 files per minute on average; "
+        "1 uploads took over two minutes",
         "  slow: book 7 (PDF): 400 MB in 2 min 30 s",
     ]
 

@@ -129,7 +129,7 @@ def listing(
 
 
 def verify(options: Options, *, ask_server: bool = True, say: Say = lambda _text: None) -> dict[str, Any]:
-    """Compare Calibre, the ledger and the server: {changed: False, verify, rows, adds_up, complete}.
+    """Compare all three: {changed: False, verify, rows, adds_up, complete, status, finished}.
 
     `verify` is `Verdict.to_dict`. Without a subset the one that was planned is meant.
 
@@ -137,20 +137,23 @@ def verify(options: Options, *, ask_server: bool = True, say: Say = lambda _text
         Permanent: the library cannot be read, or the server does not let us in.
         Transient: the database, the library or the server does not answer.
     """
-    found = verdict(options, ask_server=ask_server, say=say)
-    told = found.to_dict()
-    return {
-        "changed": False,
-        "verify": told,
-        "rows": told["rows"],
-        "adds_up": found.adds_up,
-        "complete": found.complete,
-    }
+    with _open(options) as (settings, database):
+        found = _verdict(options, settings, database, ask_server=ask_server, say=say)
+        told = found.to_dict()
+        return {
+            "changed": False,
+            "verify": told,
+            "rows": told["rows"],
+            "adds_up": found.adds_up,
+            "complete": found.complete,
+            **_stands(settings, database),
+        }
 
 
-def verdict(options: Options, *, ask_server: bool = True, say: Say = lambda _text: None) -> Verdict:
-    """The same as an object."""
-    with _open(options) as (settings, database), _library(settings.books) as calibre:
+def _verdict(
+    options: Options, settings: Settings, database: Database, *, ask_server: bool, say: Say
+) -> Verdict:
+    with _library(settings.books) as calibre:
         meant = Selection.of(options.selection) if options.selection else _planned(settings, database)
         server = _server(settings.books) if ask_server else None
         try:

@@ -72,7 +72,12 @@ def plan(
     )
     with run.face.watching("Reading the library") as told:
         done = operations.plan(options, tell=lambda _what, count, of: told(count, of or None, ""))
-    run.face.result(done, lambda: shown.plan(run.face, done["plan"], check=check))
+
+    def show() -> None:
+        shown.plan(run.face, done["plan"], check=check)
+        shown.speed(run.face, done["status"])
+
+    run.face.result(done, show)
 
 
 @app.command()
@@ -260,6 +265,7 @@ def retry(
             run.face.line(
                 f"{done['still_too_large']} are larger still than books.max_upload: raise it and the server's"
             )
+        shown.speed(run.face, done["status"])
 
     run.face.result(done, show)
 

@@ -37,6 +37,18 @@ def plan(face: Face, made: dict[str, Any], *, check: bool) -> None:
         line("Nothing was written.")
 
 
+def speed(face: Face, told: dict[str, Any]) -> None:
+    """How fast it goes and went, and how long it takes still, of a status as a dict."""
+    found = told["speed"]
+    seconds, average = found["seconds_per_file"], found["average_files_per_minute"]
+    parts = [
+        found["sentence"],
+        *([f"{format_duration(seconds)} per file"] if seconds is not None else []),
+        *([f"{average:.0f} files per minute on average"] if average else []),
+    ]
+    face.line(f"speed: {', '.join(parts)}; {found['slow']} uploads took over two minutes")
+
+
 def run(face: Face, done: dict[str, Any], *, check: bool) -> None:
     """How a run ended and what became of every file."""
     if check:
@@ -48,6 +60,7 @@ def run(face: Face, done: dict[str, Any], *, check: bool) -> None:
             f" ({one['why']})"
         )
     _accounts(face, done["status"])
+    speed(face, done["status"])
     state = done["status"]["state"]
     face.line("All books have ended." if done["finished"] else f"It is not finished: {state}.")
 
@@ -59,8 +72,7 @@ def status(face: Face, now: Status) -> None:
     line(f"{now.collection}: {now.state}" + (f" ({now.control.why})" if now.control.why else ""))
     line(f"books: {states or 'none is planned'}")
     _accounts(face, told)
-    average = "" if now.seconds_per_file is None else f", {format_duration(now.seconds_per_file)} per file"
-    line(f"speed: {now.speed.sentence()}{average}; {now.speed.slow} uploads took over two minutes")
+    speed(face, told)
     for one in now.slow:
         line(f"  slow: {one}")
     here = [one for one in now.workers if one.state != "gone"]
@@ -124,4 +136,5 @@ def verdict(face: Face, done: dict[str, Any]) -> None:
         line(f"! {sentence}")
     for what, subjects in found["examples"].items():
         line(f"  {what}: {'; '.join(subjects[:10])}{' …' if len(subjects) > 10 else ''}")
+    speed(face, done["status"])
     line("The numbers add up." if done["adds_up"] else "The numbers do not add up.")
