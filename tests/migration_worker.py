@@ -1,7 +1,7 @@
 """A worker that brings books, as a process of its own: `python -m tests.migration_worker '{…}'`.
 
-Its one argument is JSON: url (of the ledger), name, host (what it takes for its host's name), books (the
-section [books]), die ("before" or "after", one of `STEPS`, the how manieth call of it), and what of `Pace`,
+Its one argument is JSON: url (of the ledger), name, books (the section
+ [books]), die ("before" or "after", one of `STEPS`, the how manieth call of it), and what of `Pace`,
 `Bounds` and `Rules` differs from their defaults for a test.
 """
 
@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import signal
-import socket
 import sys
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -90,8 +89,6 @@ async def work(given: dict[str, Any], database: Database) -> Ended:
 def main() -> None:
     given = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
-    if given.get("host"):
-        socket.gethostname = lambda: given["host"]
     with Database(given["url"]) as database:
         ended = asyncio.run(work(given, database))
     print(json.dumps(ended.to_dict()), flush=True)

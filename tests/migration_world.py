@@ -97,11 +97,12 @@ class Migration:
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"the worker ended before it came to {when} {step}"
 
-    def spawn(self, name: str, **more: Any) -> subprocess.Popen[str]:
-        """A worker as a process of its own."""
+    def spawn(self, name: str, host: str = "", **more: Any) -> subprocess.Popen[str]:
+        """A worker as a process of its own, on a host of this name."""
         log = (self.folder / f"{name}.log").open("a")
+        words = [sys.executable, "-m", "tests.migration_worker", json.dumps(self.given(name, **more))]
         process = subprocess.Popen(
-            [sys.executable, "-m", "tests.migration_worker", json.dumps(self.given(name, **more))],
+            ["unshare", "--uts", "sh", "-c", 'hostname "$0" && exec "$@"', host, *words] if host else words,
             stdout=subprocess.PIPE,
             stderr=log,
             text=True,

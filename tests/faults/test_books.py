@@ -30,13 +30,11 @@ def adds_up(migration: Migration, files: int) -> bool:
     """Whether all books are done, each content is on the server once, and nothing else is."""
     facts = migration.standin.facts()
     ended = migration.files()
-    return (
-        migration.clean()
-        and set(migration.states()) == {"done"}
-        and sum(ended.values()) == files
-        and ended.get("uploaded", 0) == facts["sources"]
-        and set(ended) <= {"uploaded", "there"}
-    )
+    assert migration.clean(), facts
+    assert set(migration.states()) == {"done"}, migration.states()
+    assert sum(ended.values()) == files and set(ended) <= {"uploaded", "there"}, ended
+    assert ended.get("uploaded", 0) == facts["sources"], (ended, facts)
+    return True
 
 
 @pytest.mark.fault(catalogue.BOOKS_WORKER_KILLED)
@@ -73,7 +71,7 @@ def test_a_frozen_worker_that_comes_back_does_nothing_twice(migration: Migration
     frozen.send_signal(signal.SIGSTOP)
     migration.until(lambda: not migration.rows("select from item where lease_until > now()"))
     migration.sweep()
-    migration.run(name="other")
+    migration.run(name="other", books={"server_books": str(migration.standin.data)})
     frozen.send_signal(signal.SIGCONT)
     migration.wait(frozen)
     assert adds_up(migration, files)

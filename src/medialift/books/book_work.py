@@ -10,7 +10,7 @@ from typing import Any
 
 from medialift.books import contents, ebooks
 from medialift.books.calibre_rows import Book, Format
-from medialift.books.description import describe
+from medialift.books.description import Description, describe
 from medialift.books.file_work import FileWork, Landed
 from medialift.books.means import SKIPPED, Held, Means, kind_of
 from medialift.books.selection import wanted_by
@@ -94,7 +94,7 @@ class BookWork:
                 PutOff(self.means.name, self.lease, _PUT_OFF_SECONDS * self.means.random.uniform(0.5, 1.5))
             )
             return
-        await self._end()
+        await self._end(told)
 
     def _files(self) -> Sequence[Format]:
         if self.book is None:
@@ -178,15 +178,13 @@ class BookWork:
             held = [work for work in held if not await self._bring(work)]
         return True
 
-    async def _end(self) -> None:
+    async def _end(self, told: Description) -> None:
         """End the item by what became of its files."""
         again = [error for error in self._reasons.values() if isinstance(error, Transient)]
         final = not again or self.lease.attempts >= self.means.rules.limit
-        if final and self._tried_for_ebook and "uploaded" not in self._ends.values():
-            # What is not written yet says whether anything went into an ebook that we made.
-            await self._write_all(*self._unwritten)
-            self._unwritten = []
-            await self._remove_empty()
+        # Before the last file is written down: whoever finds it so need not look for what was left behind.
+        if final and (self._tried_for_ebook or self.rows) and "uploaded" not in self._ends.values():
+            await self._remove_empty(told)
         await self._write_all(*self._unwritten, self._item_end(again))
         self.ended = True
 
@@ -210,9 +208,9 @@ class BookWork:
             **{state: ends.count(state) for state in ("uploaded", "there", "skipped", "failed")},
         }
 
-    async def _remove_empty(self) -> None:
+    async def _remove_empty(self, told: Description) -> None:
         try:
-            await ebooks.remove_empty(self.means, self.lease)
+            await ebooks.remove_empty(self.means, self.lease, told)
         except Permanent as error:
             # It is not this book's fault, and nothing is lost by an empty ebook.
             self.means.warn(f"An ebook that stayed empty could not be deleted: {error}")

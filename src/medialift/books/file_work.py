@@ -11,14 +11,14 @@ from typing import Any
 
 from medialift.books import contents, ebooks
 from medialift.books.calibre_rows import Format
-from medialift.books.contents import Content, Missing, Unreadable
+from medialift.books.contents import Content, Missing
 from medialift.books.description import Description
-from medialift.books.means import Held, Means, too_large
+from medialift.books.means import Down, Held, Means, too_large
 from medialift.books.server.answers import Attached, Existing, Source
 from medialift.books.server.api import Outgoing
 from medialift.books.server.formats import mime_type
 from medialift.books.server.socket import TaskFailed
-from medialift.books.writes import Busy, ClaimContent, ClaimEbook, FileFacts, NoteSent, Present
+from medialift.books.writes import Busy, ClaimContent, ClaimEbook, FileFacts, NoteSent, Ours, Present
 from medialift.errors import MedialiftError, Permanent, Transient
 from medialift.queueing.leases import Lease
 
@@ -147,7 +147,7 @@ class FileWork:
         except Missing as error:
             if not await asyncio.to_thread(self._means.library_there):
                 # A library that is not mounted has no book missing.
-                raise Unreadable(
+                raise Down(
                     "The library is away", contents.shown(self.file.path), "Look at its mount"
                 ) from error
             raise
@@ -265,14 +265,21 @@ class FileWork:
         """Step (e): which ebook it goes into."""
         means, identities = self._means, self._told.identities
         claim = ClaimEbook(
-            means.name, self._lease, self.file.format, self._upload_id or 0, identities, self.known_ebook
+            means.name,
+            self._lease,
+            self.file.format,
+            self._upload_id or 0,
+            identities,
+            means.highest_ebook,
+            self.known_ebook,
         )
         outcome = (await means.pen.write(claim)).outcome
         if isinstance(outcome, Busy):
             raise Held
         if isinstance(outcome, Present) and outcome.ebook_id is not None:
             return outcome.ebook_id
-        return await ebooks.find_or_make(means, self._lease, self.file.format, self._told)
+        mark = outcome.mark if isinstance(outcome, Ours) else means.highest_ebook
+        return await ebooks.find_or_make(means, self._lease, self.file.format, self._told, mark)
 
     async def _attach(self, content: Content) -> Landed | None:
         """Step (f); None when the upload or the ebook is gone."""

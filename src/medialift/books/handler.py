@@ -116,6 +116,7 @@ class BooksHandler:
             rules=self._rules,
             random=Random(),  # noqa: S311  it keeps workers apart, and guards nothing
             sleep=lambda seconds: _sleep(seconds, crew.draining),
+            highest_ebook=await server.highest_ebook(),
             library_there=lambda: (library / "metadata.db").exists(),
         )
         self._begin(self._learn())
@@ -142,8 +143,8 @@ class BooksHandler:
             return
         try:
             books, rows = await self._read(leases, crew)
-        except Transient as error:
-            # Nothing is wrong with these books; the library is away.
+        except MedialiftError as error:
+            # Nothing is wrong with these books; the library is away, or its database is.
             _log.warning("the library cannot be read now: %s", error)
             crew.rest(_LIBRARY_REST_SECONDS, str(error))
             return

@@ -66,7 +66,9 @@ update learnt set source_mark = greatest(source_mark, :source), created_mark = :
  where server = :server
 """
 )
-_OURS = text("select ebook_id from ebook where server = :server and ebook_id = any(:ebooks)")
+_OURS = text(
+    "select ebook_id from ebook where server = :server and ebook_id = any(:ebooks) and state = 'present'"
+)
 _SOURCES = """
 select id, lower(hash), size, ebook_id from source
  where id > %s and hash is not null order by id limit %s

@@ -35,7 +35,7 @@ class Held(Exception):
 
 
 class Down(Transient):
-    """The server is down: nothing is wrong with the book."""
+    """The server is down, or the library is away, or the worker ends: nothing is wrong with the book."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,7 @@ class Means:
     Attributes:
         name: of the server in the ledger.
         held: whether a lease is still ours, by the clock.
+        highest_ebook: the highest number of an ebook on the server that this worker knows.
         library_there: whether the library can be seen at all.
     """
 
@@ -81,6 +82,7 @@ class Means:
     rules: Rules = field(default_factory=Rules)
     random: Random = field(default_factory=Random)
     sleep: Callable[[float], Any] = asyncio.sleep
+    highest_ebook: int = 0
     library_there: Callable[[], bool] = lambda: True
     trusted_seconds: float = TRUSTED_SECONDS
     warn: Callable[[str], None] = _log.warning
@@ -104,6 +106,8 @@ class Means:
         for attempt in range(1, self.rules.attempts + 1):
             try:
                 result = await work()
+            except Down:
+                raise
             except Transient as error:
                 if await self.breaker.failed(item, error):
                     raise Down(error.what, error.subject, error.hint) from error

@@ -53,7 +53,7 @@ ebook = Table(
     Column("state", Text, nullable=False),
     Column("item_id", BigInteger),
     Column("token", BigInteger),
-    Column("ebook_id", BigInteger),
+    Column("ebook_id", BigInteger, comment="While it is claimed: the highest number known before"),
     Column("made", Boolean, nullable=False, server_default="false", comment="We made it, by this item"),
     Column("changed", DateTime(timezone=True), nullable=False, server_default=func.now()),
     CheckConstraint("state in ('claimed', 'present')", name="state"),

@@ -31,7 +31,9 @@ class Fenced(Exception):
 
 @dataclass(frozen=True)
 class Ours:
-    """The claim is ours."""
+    """The claim is ours. `mark`: of an ebook, what was made under the claim has a higher number."""
+
+    mark: int = 0
 
 
 @dataclass(frozen=True)
@@ -197,16 +199,17 @@ class NoteSent(Write):
 _CLAIM_EBOOK = f"""
 with mine as (select id, lease_token from item where {_LIVE}),
 taken as (
-  insert into ebook as e (server, identity, state, item_id, token, made, changed)
-  select %(server)s, identity, 'claimed', id, lease_token, false, now()
+  insert into ebook as e (server, identity, state, item_id, token, ebook_id, made, changed)
+  select %(server)s, identity, 'claimed', id, lease_token, %(mark)s, false, now()
     from mine, unnest(%(identities)s::text[]) as identity order by identity
   on conflict (server, identity) do update
-     set item_id = excluded.item_id, token = excluded.token, made = false, changed = now()
+     set item_id = excluded.item_id, token = excluded.token, made = false, changed = now(),
+         ebook_id = least(e.ebook_id - e.made::int, excluded.ebook_id)
    where e.state = 'claimed' and (e.item_id = excluded.item_id or not exists (
             select from item holder where holder.id = e.item_id and holder.lease_token = e.token
                and holder.state = 'leased' and holder.lease_until > now()))
-  returning true)
-select (select count(*) from mine), (select count(*) from taken)
+  returning ebook_id)
+select (select count(*) from mine), (select count(*) from taken), (select min(ebook_id) from taken)
 """  # noqa: S608
 _OF_EBOOK = "server = %(server)s and identity = any(%(identities)s)"
 _MY_CLAIM = f"{_OF_EBOOK} and state = 'claimed' and item_id = %(item)s and token = %(token)s"
@@ -223,12 +226,15 @@ class ClaimEbook(Write):
     it is for us to look for one on the server, or to make it. Busy: another worker is at just that.
 
     Args:
+        mark: the highest number of an ebook known: one that is made under the claim has a higher one. A claim
+            that is taken over keeps its own.
         known: the ebook that other files of the same book went into.
     """
 
     format: str
     upload_id: int
     identities: tuple[str, ...]
+    mark: int
     known: int | None = None
 
     @property
@@ -239,13 +245,13 @@ class ClaimEbook(Write):
         if self.known is not None:
             self.outcome = Present(self.known)
             return
-        given = self._given(identities=list(self.identities))
-        held, taken = cursor.execute(_CLAIM_EBOOK, given).fetchone() or (0, 0)
+        given = self._given(identities=list(self.identities), mark=self.mark)
+        held, taken, mark = cursor.execute(_CLAIM_EBOOK, given).fetchone() or (0, 0, None)
         if not held:
             self.outcome = Fenced()
             return
         if taken == len(self.identities):
-            self.outcome = Ours()
+            self.outcome = Ours(mark or 0)
             return
         known = (cursor.execute(_SEE_EBOOK, given).fetchone() or (None,))[0]
         if known is not None:
@@ -318,17 +324,53 @@ returning ebook_id
 """  # noqa: S608
 
 
+# A claim under which an ebook may have been made by a worker that did not live to write it down.
+_TAKE_CLAIMS = f"""
+update ebook set token = %(token)s, changed = now()
+ where server = %(server)s and item_id = %(item)s and state = 'claimed'
+   and exists (select from item where {_LIVE})
+returning ebook_id - made::int
+"""  # noqa: S608
+_LOCK_EBOOKS = """
+select from ebook where server = %(server)s and item_id = %(item)s order by identity for update
+"""
+
+
+@dataclass(frozen=True)
+class Empty:
+    """Ebooks that may have stayed empty.
+
+    Attributes:
+        ebooks: made by this item, by their numbers on the server.
+        above: one may have been made that is not written down, with a higher number; None: none was.
+    """
+
+    ebooks: tuple[int, ...]
+    above: int | None
+
+
 @dataclass
 class TakeEmptyEbooks(Write):
-    """Claim the ebooks that this item made and nothing went into. Outcome: their ids on the server."""
+    """Claim the ebooks that this item made, or may have made, and nothing went into. Outcome: Empty."""
 
     def to_ebook(self, cursor: Cursor[Any]) -> None:
-        cursor.execute(
-            "select from ebook where server = %(server)s and made and item_id = %(item)s order by identity"
-            " for update",
-            self._given(),
-        )
-        self.outcome = sorted({row[0] for row in cursor.execute(_TAKE_EMPTY, self._given())})
+        cursor.execute(_LOCK_EBOOKS, self._given())
+        claims = [row[0] or 0 for row in cursor.execute(_TAKE_CLAIMS, self._given())]
+        made = {row[0] for row in cursor.execute(_TAKE_EMPTY, self._given())}
+        self.outcome = Empty(tuple(sorted(made)), min(claims, default=None))
+
+
+_DROP_CLAIMS = """
+delete from ebook where server = %(server)s and item_id = %(item)s and token = %(token)s and state = 'claimed'
+"""
+
+
+@dataclass
+class DropClaims(Write):
+    """Let go of all claims on ebooks that this item has left."""
+
+    def to_ebook(self, cursor: Cursor[Any]) -> None:
+        cursor.execute(_DROP_CLAIMS, self._given())
 
 
 _AS_EMPTY = """server = %(server)s and ebook_id = %(ebook)s and state = 'claimed'

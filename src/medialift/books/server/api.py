@@ -202,6 +202,12 @@ class Server:
         answer = await self.session.get("/api/ebooks", page=page, page_size=_PAGE, sort=sort)
         return Listed(0, ()) if answer.status == 404 else answers.listed(answer)
 
+    async def highest_ebook(self) -> int:
+        """The number of the newest ebook; 0 when there is none."""
+        answer = await self.session.get("/api/ebooks", page=1, page_size=1, sort="-created")
+        listed = Listed(0, ()) if answer.status == 404 else answers.listed(answer)
+        return max((one.id for one in listed.ebooks), default=0)
+
     async def delete_ebook(self, ebook_id: int) -> bool:
         """Delete an ebook of ours; whether it is gone. One that somebody rated cannot be deleted."""
         answer = await self.session.ask("DELETE", f"/api/ebooks/{ebook_id}")

@@ -87,7 +87,7 @@ def _content_and_ebooks() -> None:
         _words("state"),
         _number("item_id"),
         _number("token"),
-        _number("ebook_id"),
+        _number("ebook_id", comment="While it is claimed: the highest number known before"),
         sa.Column(
             "made",
             sa.Boolean,
