@@ -180,19 +180,18 @@ class FileWork:
                 ours = row.get("state") == "uploaded" and row.get("sha1") == content.sha1
                 return Landed(ours, outcome.source_id, outcome.ebook_id)
             claim = ClaimContent(self._means.name, self._lease, self.facts, self._name(content), anew=True)
-            if not await self._claimed_by(claim):
+            outcome = (await self._means.pen.write(claim)).outcome
+            if not isinstance(outcome, Ours):
                 raise Held
         self._claimed = True
-        self._resume(content)
+        self._resume(content, outcome.adopted)
         return None
 
-    async def _claimed_by(self, claim: ClaimContent) -> bool:
-        outcome = (await self._means.pen.write(claim)).outcome
-        return not isinstance(outcome, Busy | Present)
-
-    def _resume(self, content: Content) -> None:
-        """Go on where an earlier attempt at the same content was."""
+    def _resume(self, content: Content, adopted: Mapping[str, Any] | None) -> None:
+        """Go on where an earlier attempt at the same content was, of this book or of another."""
         row = self._before
+        if adopted is not None:
+            row = {"sha1": content.sha1, "size": content.size, "ebook_id": None, **adopted}
         if row.get("sha1") == content.sha1 and row.get("size") == content.size:
             self._unsure = row.get("step") not in ("", None)
             if row.get("step") in _RESUMED:

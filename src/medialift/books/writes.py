@@ -31,9 +31,15 @@ class Fenced(Exception):
 
 @dataclass(frozen=True)
 class Ours:
-    """The claim is ours. `mark`: of an ebook, what was made under the claim has a higher number."""
+    """The claim is ours.
+
+    Attributes:
+        mark: of an ebook: what was made under the claim has a higher number.
+        adopted: of a content: what its earlier holder had sent of it and left, as columns of `book_file`.
+    """
 
     mark: int = 0
+    adopted: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -99,6 +105,9 @@ class Write:
 
 _CLAIM_CONTENT = f"""
 with mine as (select id, lease_token from item where {_LIVE}),
+earlier as (
+  select item_id from content
+   where server = %(server)s and sha1 = %(sha1)s and size = %(size)s and state = 'claimed'),
 taken as (
   insert into content as c (server, sha1, size, state, item_id, token, origin, changed)
   select %(server)s, %(sha1)s, %(size)s, 'claimed', id, lease_token, 'ours', now() from mine
@@ -110,7 +119,7 @@ taken as (
             select from item holder where holder.id = c.item_id and holder.lease_token = c.token
                and holder.state = 'leased' and holder.lease_until > now())))
   returning true)
-select exists (select from mine), exists (select from taken)
+select exists (select from mine), exists (select from taken), (select item_id from earlier)
 """  # noqa: S608  the parts are constants
 _SEE_CONTENT = """
 select state, ebook_id, source_id, extract(epoch from now() - changed)::float from content
@@ -118,6 +127,27 @@ select state, ebook_id, source_id, extract(epoch from now() - changed)::float fr
 """
 # What was sent of the same content before stays as it is: that is where the next step begins.
 _KEPT = "book_file.sha1 = excluded.sha1 and book_file.step in ('sent', 'described')"
+# An upload that the earlier holder of a claim left goes over to the new one: else nobody would use it.
+_ADOPT = """
+with theirs as materialized (
+  select item_id, format, step, server_file, upload_mark, upload_id,
+         extract(epoch from now() - changed)::float as age
+    from book_file
+   where item_id = %(earlier)s and sha1 = %(sha1)s and size = %(size)s and state = 'pending'
+     and step in ('sent', 'described')
+   limit 1 for update),
+freed as (
+  update book_file f
+     set step = 'claimed', server_file = null, upload_mark = null, upload_id = null, ebook_id = null
+    from theirs where f.item_id = theirs.item_id and f.format = theirs.format)
+update book_file f
+   set step = theirs.step, server_file = theirs.server_file, upload_mark = theirs.upload_mark,
+       upload_id = theirs.upload_id
+  from theirs
+ where f.item_id = %(item)s and f.format = %(format)s and f.step = 'claimed'
+returning f.step, f.server_file, f.upload_mark, f.upload_id, theirs.age
+"""
+_ADOPTED = ("step", "server_file", "upload_mark", "upload_id", "age")
 _NOTE_CLAIM = f"""
 insert into book_file (item_id, format, path, size, mtime_ns, sha1, state, step, upload_name)
 values (%(item)s, %(format)s, %(path)s, %(size)s, %(mtime_ns)s, %(sha1)s, 'pending', 'claimed', %(name)s)
@@ -144,6 +174,7 @@ class ClaimContent(Write):
     file: FileFacts
     upload_name: str
     anew: bool = False
+    _earlier: int | None = field(default=None, init=False)
 
     @property
     def content_key(self) -> tuple[str, int] | None:
@@ -151,7 +182,8 @@ class ClaimContent(Write):
 
     def to_content(self, cursor: Cursor[Any]) -> None:
         given = self._given(sha1=self.file.sha1, size=self.file.size, anew=self.anew)
-        held, taken = cursor.execute(_CLAIM_CONTENT, given).fetchone() or (False, False)
+        held, taken, earlier = cursor.execute(_CLAIM_CONTENT, given).fetchone() or (False, False, None)
+        self._earlier = earlier if earlier != self.lease.item_id else None
         if not held:
             self.outcome = Fenced()
         elif taken:
@@ -165,7 +197,11 @@ class ClaimContent(Write):
         if isinstance(self.outcome, Ours):
             facts = self.file
             given = self._given(format=facts.format, path=facts.path, size=facts.size, name=self.upload_name)
-            cursor.execute(_NOTE_CLAIM, {**given, "mtime_ns": facts.mtime_ns, "sha1": facts.sha1})
+            given |= {"mtime_ns": facts.mtime_ns, "sha1": facts.sha1}
+            cursor.execute(_NOTE_CLAIM, given)
+            if self._earlier is not None:
+                left = cursor.execute(_ADOPT, {**given, "earlier": self._earlier}).fetchone()
+                self.outcome = Ours(adopted=dict(zip(_ADOPTED, left, strict=True)) if left else None)
 
 
 _NOTE_STEP = f"""
