@@ -23,8 +23,10 @@ PIPELINE = "books"
 _STREAMING = {"stream_results": True, "max_row_buffer": 2000}
 
 # What reads whole tables is never to do so row by row, which PostgreSQL takes for quick as long as it has not
-# looked at tables that were just filled.
-_WHOLE_TABLES = text("set local enable_nestloop = off")
+# looked at tables that were just filled; and it joins a million rows in memory, not on disk.
+_WHOLE_TABLES = text(
+    "select set_config('enable_nestloop', 'off', true), set_config('work_mem', '64MB', true)"
+)
 
 # Files about which something is written, and the rest of each book, which its item only counts.
 _COUNTED = text(f"""

@@ -26,7 +26,7 @@ from medialift.queueing.database import Database
 from medialift.queueing.supervisor import Supervisor
 from medialift.settings import Settings
 
-# A look at a large ledger takes a second: it is never looked at for more than a tenth of the time.
+# A look at a large ledger takes seconds: it is never looked at for more than a tenth of the time.
 _LOOK_SECONDS, _LOOK_SHARE = 1.0, 10.0
 _TICK_SECONDS = 0.2
 _BEGUN_AGAIN = 5

@@ -101,7 +101,7 @@ class Status:
 
 
 def status(connection: Connection, collection: str) -> Status:
-    """How it stands now. It reads the ledger only, about a second for a million books."""
+    """How it stands now. It reads the ledger only, some seconds for a million books."""
     of = {"pipeline": PIPELINE, "collection": collection}
     items = ledger.counts(connection, PIPELINE, collection)
     whole = connection.execute(_WHOLE, of).one()

@@ -264,7 +264,7 @@ def list_events(
 
 
 def _write_figures(database: Database, path: Path, stop: Event) -> None:
-    """Every minute, for a large ledger less often: a look at it takes a second for a million items."""
+    """Every minute, for a large ledger less often: a look at a million items takes seconds."""
     wait = 0.0
     while not stop.wait(wait):
         began = time.monotonic()
