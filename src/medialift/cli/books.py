@@ -127,7 +127,7 @@ def migrate(
         done = stoppable(
             lambda: operations.run(
                 options,
-                tell=lambda _what, count, of: told(count, of or None, "reading the library"),
+                tell=lambda what, count, of: told(0, None, f"{what}, {count} of {of}"),
                 watch=lambda now: told(*shown.position(now)),
                 say=run.face.note,
                 stop=stop,

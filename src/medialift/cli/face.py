@@ -114,7 +114,7 @@ class Face:
             with _bars(self.err) as bars:
                 task = bars.add_task(escape(label), total=None, said="")
                 yield lambda done, total, said: bars.update(
-                    task, completed=done, total=total, said=escape(said)
+                    task, completed=done, total=total, said=escape(_told(done, total, said))
                 )
         else:
             lines = _Lines(label)
@@ -137,8 +137,7 @@ class _Lines:
         self._told, self._last, self._next = "", "", 0.0
 
     def tell(self, done: float, total: float | None, said: str) -> None:
-        of = "" if total is None else f" of {total:.0f}"
-        self._last = f"{self._label}: {done:.0f}{of}{f', {said}' if said else ''}"
+        self._last = f"{self._label}: {_told(done, total, said)}"
         if self._clock() >= self._next:
             self._next = self._clock() + _LINE_SECONDS
             self.end()
@@ -148,6 +147,12 @@ class _Lines:
             self._told = self._last
             sys.stderr.write(f"{self._last}\n")
             sys.stderr.flush()
+
+
+def _told(done: float, total: float | None, said: str) -> str:
+    """`3 of 10, fast`; without a number as long as none is known."""
+    counted = f"{done:.0f} of {total:.0f}" if total is not None else f"{done:.0f}" if done else ""
+    return ", ".join(filter(None, (counted, said)))
 
 
 class _PhaseBars:
