@@ -10,11 +10,11 @@ ADDRESSED = "molecule%20ledger%2Fpassword"
 
 def psql(host, user, address, sql):
     words = "psql --no-psqlrc --tuples-only --no-align --set ON_ERROR_STOP=1"
-    return host.run(f"runuser -u {user} -- {words} '{address}' --command %s", sql)
+    return host.run(f"runuser -u {user} -- {words} %s --command %s", address, sql)
 
 
 def address(host):
-    return host.check_output("hostname -I").split()[0]
+    return host.check_output("ip -oneline -4 address show dev eth0").split()[3].split("/")[0]
 
 
 def test_its_own_role_owns_its_own_database(host):
