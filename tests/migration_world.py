@@ -96,6 +96,9 @@ class Migration:
                 os._exit(1)
         _, status = os.waitpid(child, 0)
         assert os.WIFSIGNALED(status), f"the worker ended before it came to {when} {step}"
+        # The server still deals with what was on its way.
+        seen = [self.standin.facts()]
+        wait_until(lambda: seen.append(self.standin.facts()) or seen[-1] == seen[-2], at_most=5, every=0.3)
 
     def spawn(self, name: str, host: str = "", **more: Any) -> subprocess.Popen[str]:
         """A worker as a process of its own, on a host of this name."""

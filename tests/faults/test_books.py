@@ -30,7 +30,7 @@ def adds_up(migration: Migration, files: int) -> bool:
     """Whether all books are done, each content is on the server once, and nothing else is."""
     facts = migration.standin.facts()
     ended = migration.files()
-    assert migration.clean(), facts
+    assert migration.clean(), str(facts)
     assert set(migration.states()) == {"done"}, migration.states()
     assert sum(ended.values()) == files and set(ended) <= {"uploaded", "there"}, ended
     contents = migration.rows("select distinct sha1, size from book_file")

@@ -124,13 +124,21 @@ class Pen:
 
     def _commit(self, batch: list[_Asked]) -> None:
         if self._connection is None:
-            self._connection = self._engine.connect()
+            # Transactions are begun and ended here: a write of one statement is one by itself, and needs no
+            # two further ways to the database and back.
+            opened = self._engine.connect()
+            self._connection = opened.execution_options(isolation_level="AUTOCOMMIT")
         connection = self._connection
-        with connection.begin():
-            driver = connection.connection.driver_connection
-            assert driver is not None  # noqa: S101  an open connection has one
-            with driver.cursor() as cursor:
-                in_order([write for asked in batch for write in asked.writes], connection, cursor)
+        writes = [write for asked in batch for write in asked.writes]
+        driver = connection.connection.driver_connection
+        assert driver is not None  # noqa: S101  an open connection has one
+        with driver.cursor() as cursor:
+            if len(writes) == 1 and writes[0].single:
+                in_order(writes, connection, cursor)
+            else:
+                cursor.execute("begin")
+                in_order(writes, connection, cursor)
+                cursor.execute("commit")
         self.commits += 1
 
     def _drop_connection(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 from psycopg import Cursor
 from sqlalchemy import Connection
@@ -74,6 +74,8 @@ class Write:
     server: str
     lease: Lease
     outcome: Any = field(default=None, init=False)
+    single: ClassVar[bool] = False
+    """Whether it is one statement that writes, and so needs no transaction around it."""
 
     @property
     def content_key(self) -> tuple[str, int] | None:
@@ -103,6 +105,8 @@ class Write:
             self.outcome = Fenced()
 
 
+# What was sent of the same content before stays as it is: that is where the next step begins.
+_KEPT = "book_file.sha1 = excluded.sha1 and book_file.step in ('sent', 'described')"
 _CLAIM_CONTENT = f"""
 with mine as (select id, lease_token from item where {_LIVE}),
 earlier as (
@@ -118,15 +122,26 @@ taken as (
       or (c.state = 'claimed' and (c.item_id = excluded.item_id or not exists (
             select from item holder where holder.id = c.item_id and holder.lease_token = c.token
                and holder.state = 'leased' and holder.lease_until > now())))
-  returning true)
+  returning true),
+noted as (
+  insert into book_file (item_id, format, path, size, mtime_ns, sha1, state, step, upload_name)
+  select %(item)s, %(format)s, %(path)s, %(size)s, %(mtime_ns)s, %(sha1)s, 'pending', 'claimed', %(name)s
+      from taken
+  on conflict (item_id, format) do update
+     set path = excluded.path, size = excluded.size, mtime_ns = excluded.mtime_ns, state = 'pending',
+         step = case when {_KEPT} then book_file.step else 'claimed' end,
+         server_file = case when {_KEPT} then book_file.server_file end,
+         upload_mark = case when {_KEPT} then book_file.upload_mark end,
+         upload_id = case when {_KEPT} then book_file.upload_id end,
+         ebook_id = case when {_KEPT} then book_file.ebook_id end,
+         sha1 = excluded.sha1, upload_name = excluded.upload_name, source_id = null, reason = null,
+         error_kind = null, changed = now())
 select exists (select from mine), exists (select from taken), (select item_id from earlier)
 """  # noqa: S608  the parts are constants
 _SEE_CONTENT = """
 select state, ebook_id, source_id, extract(epoch from now() - changed)::float from content
  where server = %(server)s and sha1 = %(sha1)s and size = %(size)s
 """
-# What was sent of the same content before stays as it is: that is where the next step begins.
-_KEPT = "book_file.sha1 = excluded.sha1 and book_file.step in ('sent', 'described')"
 # An upload that the earlier holder of a claim left goes over to the new one: else nobody would use it.
 _ADOPT = """
 with theirs as materialized (
@@ -148,19 +163,6 @@ update book_file f
 returning f.step, f.server_file, f.upload_mark, f.upload_id, theirs.age
 """
 _ADOPTED = ("step", "server_file", "upload_mark", "upload_id", "age")
-_NOTE_CLAIM = f"""
-insert into book_file (item_id, format, path, size, mtime_ns, sha1, state, step, upload_name)
-values (%(item)s, %(format)s, %(path)s, %(size)s, %(mtime_ns)s, %(sha1)s, 'pending', 'claimed', %(name)s)
-on conflict (item_id, format) do update
-   set path = excluded.path, size = excluded.size, mtime_ns = excluded.mtime_ns, state = 'pending',
-       step = case when {_KEPT} then book_file.step else 'claimed' end,
-       server_file = case when {_KEPT} then book_file.server_file end,
-       upload_mark = case when {_KEPT} then book_file.upload_mark end,
-       upload_id = case when {_KEPT} then book_file.upload_id end,
-       ebook_id = case when {_KEPT} then book_file.ebook_id end,
-       sha1 = excluded.sha1, upload_name = excluded.upload_name, source_id = null, reason = null,
-       error_kind = null, changed = now()
-"""  # noqa: S608
 
 
 @dataclass
@@ -170,6 +172,8 @@ class ClaimContent(Write):
     Args:
         anew: the server was asked and has it not, whatever is written here.
     """
+
+    single = True
 
     file: FileFacts
     upload_name: str
@@ -181,7 +185,7 @@ class ClaimContent(Write):
         return (self.file.sha1 or "", self.file.size)
 
     def to_content(self, cursor: Cursor[Any]) -> None:
-        given = self._given(sha1=self.file.sha1, size=self.file.size, anew=self.anew)
+        given = self._all()
         held, taken, earlier = cursor.execute(_CLAIM_CONTENT, given).fetchone() or (False, False, None)
         self._earlier = earlier if earlier != self.lease.item_id else None
         if not held:
@@ -194,14 +198,14 @@ class ClaimContent(Write):
             self.outcome = Present(*found[1:]) if found is not None and there else Busy()
 
     def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        if isinstance(self.outcome, Ours):
-            facts = self.file
-            given = self._given(format=facts.format, path=facts.path, size=facts.size, name=self.upload_name)
-            given |= {"mtime_ns": facts.mtime_ns, "sha1": facts.sha1}
-            cursor.execute(_NOTE_CLAIM, given)
-            if self._earlier is not None:
-                left = cursor.execute(_ADOPT, {**given, "earlier": self._earlier}).fetchone()
-                self.outcome = Ours(adopted=dict(zip(_ADOPTED, left, strict=True)) if left else None)
+        if isinstance(self.outcome, Ours) and self._earlier is not None:
+            left = cursor.execute(_ADOPT, {**self._all(), "earlier": self._earlier}).fetchone()
+            self.outcome = Ours(adopted=dict(zip(_ADOPTED, left, strict=True)) if left else None)
+
+    def _all(self) -> dict[str, Any]:
+        facts = self.file
+        given = self._given(format=facts.format, path=facts.path, size=facts.size, name=self.upload_name)
+        return {**given, "mtime_ns": facts.mtime_ns, "sha1": facts.sha1, "anew": self.anew}
 
 
 _NOTE_STEP = f"""
@@ -219,6 +223,8 @@ class NoteSent(Write):
     Args:
         upload_mark: the highest number of an upload row known: that of ours will be higher.
     """
+
+    single = True
 
     format: str
     server_file: str
@@ -244,7 +250,10 @@ taken as (
    where e.state = 'claimed' and (e.item_id = excluded.item_id or not exists (
             select from item holder where holder.id = e.item_id and holder.lease_token = e.token
                and holder.state = 'leased' and holder.lease_until > now()))
-  returning ebook_id)
+  returning ebook_id),
+noted as (
+  update book_file set step = 'described', upload_id = %(upload)s, ebook_id = null, changed = now()
+   where item_id = %(item)s and format = %(format)s and exists (select from mine))
 select (select count(*) from mine), (select count(*) from taken), (select min(ebook_id) from taken)
 """  # noqa: S608
 _OF_EBOOK = "server = %(server)s and identity = any(%(identities)s)"
@@ -282,6 +291,7 @@ class ClaimEbook(Write):
             self.outcome = Present(self.known)
             return
         given = self._given(identities=list(self.identities), mark=self.mark)
+        given |= {"format": self.format, "upload": self.upload_id}
         held, taken, mark = cursor.execute(_CLAIM_EBOOK, given).fetchone() or (0, 0, None)
         if not held:
             self.outcome = Fenced()
@@ -300,22 +310,27 @@ class ClaimEbook(Write):
             self.outcome = Busy()
 
     def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        if isinstance(self.outcome, Fenced):
-            return
-        ebook = self.outcome.ebook_id if isinstance(self.outcome, Present) else None
-        change = "step = 'described', upload_id = %(upload)s, ebook_id = %(ebook)s"
-        given = self._given(format=self.format, upload=self.upload_id, ebook=ebook)
-        self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
+        if isinstance(self.outcome, Present):
+            change = "step = 'described', upload_id = %(upload)s, ebook_id = %(ebook)s"
+            given = self._given(format=self.format, upload=self.upload_id, ebook=self.outcome.ebook_id)
+            self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
 
 
 _EBOOK_PRESENT = f"""
-update ebook set state = 'present', ebook_id = %(ebook)s, made = %(made)s, changed = now() where {_MY_CLAIM}
+with noted as (
+  update ebook set state = 'present', ebook_id = %(ebook)s, made = %(made)s, changed = now()
+   where {_MY_CLAIM} returning true)
+update book_file set ebook_id = %(ebook)s, changed = now()
+ where item_id = %(item)s and format = %(format)s and exists (select from noted)
+   and exists (select from item where {_LIVE})
 """  # noqa: S608
 
 
 @dataclass
 class NoteEbook(Write):
     """The ebook was found or made; before the upload becomes a source of it. Outcome: None or Fenced."""
+
+    single = True
 
     format: str
     identities: tuple[str, ...]
@@ -328,12 +343,7 @@ class NoteEbook(Write):
 
     def to_ebook(self, cursor: Cursor[Any]) -> None:
         given = self._given(identities=list(self.identities), ebook=self.ebook_id, made=self.made)
-        self._fenced(cursor.execute(_EBOOK_PRESENT, given))
-
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        if self.outcome is None:
-            given = self._given(format=self.format, ebook=self.ebook_id)
-            self._fenced(cursor.execute(_NOTE_STEP.format(change="ebook_id = %(ebook)s"), given))
+        self._fenced(cursor.execute(_EBOOK_PRESENT, {**given, "format": self.format}))
 
 
 @dataclass

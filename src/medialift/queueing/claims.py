@@ -64,7 +64,7 @@ with mine as materialized (
     join unnest(cast(:ids as bigint[]), cast(:tokens as bigint[])) as lease(id, token)
       on i.id = lease.id and i.lease_token = lease.token
    where i.state = 'leased' {more}
-   order by i.id for update of i)
+   order by i.id for no key update of i)
 """
 _RENEW = text(
     _MINE.format(more="and i.lease_until > now()")
