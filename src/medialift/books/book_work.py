@@ -12,10 +12,10 @@ from medialift.books import contents, ebooks
 from medialift.books.calibre_rows import Book, Format
 from medialift.books.description import Description, describe
 from medialift.books.file_work import FileWork, Landed
-from medialift.books.means import SKIPPED, Held, Means, kind_of
+from medialift.books.means import SKIPPED, Down, Held, Means, kind_of
 from medialift.books.selection import wanted_by
 from medialift.books.writes import CancelItem, EndFile, EndItem, FailItem, FileFacts, PutOff, Write
-from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.errors import MedialiftError, Transient
 from medialift.foundation.text import redact
 from medialift.queueing.leases import Lease
 
@@ -124,9 +124,9 @@ class BookWork:
             landed = await work.bring()
         except Held:
             return False
+        except Down:
+            raise
         except MedialiftError as error:
-            if type(error).__name__ == "Down":
-                raise
             await self._missed(work, error)
             return True
         finally:
@@ -209,11 +209,15 @@ class BookWork:
         }
 
     async def _remove_empty(self, told: Description) -> None:
+        means, lease = self.means, self.lease
         try:
-            await ebooks.remove_empty(self.means, self.lease, told)
-        except Permanent as error:
-            # It is not this book's fault, and nothing is lost by an empty ebook.
-            self.means.warn(f"An ebook that stayed empty could not be deleted: {error}")
+            await means.patiently(lease.item_id, lambda: ebooks.remove_empty(means, lease, told))
+        except Down:
+            raise
+        except MedialiftError as error:
+            # It is not this book's fault, and an empty ebook loses nothing. Its claim stays written down, so
+            # that it is looked for once more when the book is taken up again.
+            means.warn(f"An ebook that stayed empty could not be deleted: {error}")
 
     async def _write(self, write: Write) -> None:
         await self.means.pen.write(write)

@@ -12,11 +12,13 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
-from medialift.books.server.answers import Broken, Lost, Unreachable
+from medialift.books.server.answers import Broken, Lost, NotLetIn, Unauthorized, Unreachable
+from medialift.errors import MedialiftError
 
 IN_A_ROW = 6
 """Books in a row that fail over the server until it counts as broken even though it answers."""
 _FIRST, _LONGEST = 1.0, 30.0
+_OF_THE_SERVER = (Unreachable, Lost, Broken, Unauthorized, NotLetIn)
 
 
 class Breaker:
@@ -29,29 +31,34 @@ class Breaker:
     def __init__(self, healthy: Callable[[], Awaitable[bool]]) -> None:
         self._healthy = healthy
         self._row: set[int] = set()
+        self._trial: int | None = None
         self._probing = asyncio.Lock()
         self.open = False
         self.half_open = False
+        self.why = ""
 
     def succeeded(self) -> None:
-        """A book went through."""
+        """A file went through."""
         self._row.clear()
+        self._trial = None
         self.open = self.half_open = False
 
     async def failed(self, item: int, error: Exception) -> bool:
         """Note a book's failure; whether the breaker is open now, so that the book is not to blame."""
-        if not isinstance(error, Unreachable | Lost | Broken):
-            return self.open
         if self.open:
-            return True
+            return item != self._trial
+        if not isinstance(error, _OF_THE_SERVER):
+            return False
+        self.why = str(error)
         self._row.add(item)
         if self.half_open:
-            # The one book that was let through: it may be its own fault, so this attempt counts.
-            self.open = True
+            # The one book that was let through: it may be its own fault, so whatever it meets in this attempt
+            # counts. Else it would be the first one again at the next trial, and no other ever tried.
+            self.open, self._trial = True, item
             return False
         async with self._probing:
             if not self.open and (len(self._row) >= IN_A_ROW or not await self._answers()):
-                self.open = True
+                self.open, self._trial = True, None
                 self.half_open = len(self._row) >= IN_A_ROW
         return self.open
 
@@ -68,6 +75,7 @@ class Breaker:
         return not self.open
 
     async def _answers(self) -> bool:
-        with suppress(Unreachable, Lost, Broken):
+        # One that refuses us is of no more use than one that is away.
+        with suppress(MedialiftError):
             return await self._healthy()
         return False

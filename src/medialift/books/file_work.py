@@ -14,7 +14,7 @@ from medialift.books.calibre_rows import Format
 from medialift.books.contents import Content, Missing
 from medialift.books.description import Description
 from medialift.books.means import Down, Held, Means, too_large
-from medialift.books.server.answers import Attached, Existing, Source
+from medialift.books.server.answers import Attached, Existing, Lost, Source
 from medialift.books.server.api import Outgoing
 from medialift.books.server.formats import mime_type
 from medialift.books.server.socket import TaskFailed
@@ -67,7 +67,7 @@ class FileWork:
         self._mark = 0
         self._upload_id: int | None = None
         self._ebook_id: int | None = None
-        # Until then a metadata task that an earlier life of a worker called may run.
+        # Until then a metadata task may run that was called, by us or an earlier life, and did not answer.
         self._called_until = 0.0
         # Whether something may have been done on the server that we do not know of: then look first.
         self._unsure = False
@@ -129,6 +129,7 @@ class FileWork:
             for _ in range(_ROUNDS):
                 landed = await self._onwards(content)
                 if landed is not None:
+                    self._means.breaker.succeeded()
                     return landed
         except Transient:
             self._unsure = True
@@ -241,8 +242,13 @@ class FileWork:
             self._upload_id = await self._row_of_earlier_call(self._server_file)
         if self._upload_id is None:
             self._means.guard(self._lease)
+            began = time.monotonic()
             try:
                 self._upload_id = await self._means.server.describe(self._server_file, self._told.proposed())
+            except Lost:
+                # It may run still, and leave its row later: a second call would leave a second one.
+                self._called_until = began + self._means.rules.task_seconds
+                raise
             except TaskFailed as error:
                 if not _is_gone(error):
                     raise

@@ -260,7 +260,7 @@ class BooksHandler:
         """Claim nothing until the server answers again."""
         if crew.resting:
             return
-        _log.warning("the book server is down: waiting until it answers")
+        _log.warning("the book server is down, waiting until it answers: %s", self._means.breaker.why)
         crew.rest(_REST_SECONDS, "the book server is down")
         crew.phase("waiting for the book server")
         self._begin(self._until_up(crew))

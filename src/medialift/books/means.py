@@ -15,7 +15,7 @@ from medialift.books.breaker import Breaker
 from medialift.books.committing import Pen
 from medialift.books.description import Words
 from medialift.books.links import Transfer
-from medialift.books.server.answers import TooLarge
+from medialift.books.server.answers import NotLetIn, TooLarge
 from medialift.books.server.api import Server
 from medialift.books.uploads import Uploads
 from medialift.books.writes import Fenced
@@ -108,6 +108,10 @@ class Means:
                 result = await work()
             except Down:
                 raise
+            except NotLetIn as error:
+                # A password that was changed is no book's fault: they wait until it is taken again.
+                await self.breaker.failed(item, error)
+                raise Down(error.what, error.subject, error.hint) from error
             except Transient as error:
                 if await self.breaker.failed(item, error):
                     raise Down(error.what, error.subject, error.hint) from error

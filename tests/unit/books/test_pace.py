@@ -8,7 +8,7 @@ import pytest
 
 from medialift.books.bandwidth import Bandwidth
 from medialift.books.breaker import IN_A_ROW, Breaker
-from medialift.books.server.answers import Broken, Lost, Refused, Unreachable
+from medialift.books.server.answers import Broken, Lost, NotLetIn, Refused, Unreachable
 
 
 class Time:
@@ -87,6 +87,25 @@ def test_many_books_in_a_row_open_it_though_the_server_answers_and_then_one_goes
     assert breaker.open and breaker.half_open
     breaker.succeeded()
     assert not breaker.open and not breaker.half_open
+
+
+def test_what_the_one_book_meets_that_goes_first_counts_and_what_others_meet_does_not():
+    breaker = Breaker(Health())
+
+    async def fail() -> list[bool]:
+        for book in range(IN_A_ROW):
+            await breaker.failed(book, Lost("?"))
+        breaker.open = False  # a probe succeeded
+        return [await breaker.failed(book, Broken("500")) for book in (70, 70, 71, 70)]
+
+    assert asyncio.run(fail()) == [False, False, True, False] and breaker.open
+
+
+def test_a_server_that_refuses_a_simple_request_is_no_better_than_one_that_is_away():
+    async def refuses() -> bool:
+        raise NotLetIn("wrong password")
+
+    assert asyncio.run(Breaker(refuses).failed(1, Lost("?")))
 
 
 def test_the_same_book_failing_again_and_again_opens_nothing():

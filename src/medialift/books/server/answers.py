@@ -45,6 +45,10 @@ class Refused(Permanent):
     """The server understood and said no; the same request will be refused again."""
 
 
+class NotLetIn(Refused):
+    """The name or the password is wrong: nothing that is asked with them has a fault of its own."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """One answer: its status, and its body as text.
@@ -180,14 +184,14 @@ def login(answer: Answer) -> Tokens:
     """The tokens of a login.
 
     Raises:
-        Refused: the name or the password is wrong, which the server says in an answer of status 200.
+        NotLetIn: the name or the password is wrong, which the server says in an answer of status 200.
     """
     if answer.status in (400, 401):
-        raise Refused("The book server does not let us in", "login", _CREDENTIALS)
+        raise NotLetIn("The book server does not let us in", "login", _CREDENTIALS)
     try:
         found = told(answer)
     except Refused as error:
-        raise Refused("The book server does not let us in", "login", _CREDENTIALS) from error
+        raise NotLetIn("The book server does not let us in", "login", _CREDENTIALS) from error
     try:
         return Tokens(str(found["access_token"]), str(found.get("refresh_token", "")))
     except KeyError:

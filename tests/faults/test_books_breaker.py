@@ -1,0 +1,59 @@
+"""Whose fault a failure is: books that the server cannot take end by themselves, and hold no other one up."""
+
+from __future__ import annotations
+
+import pytest
+
+from medialift.books import breaker
+from medialift.books.breaker import IN_A_ROW
+from tests.faults import catalogue
+from tests.migration_world import Migration
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(breaker, "_FIRST", 0.05)
+    monkeypatch.setattr(breaker, "_LONGEST", 0.3)
+
+
+@pytest.mark.fault(catalogue.BOOKS_SERVER_500)
+def test_books_that_the_server_always_fails_over_hold_no_other_up_and_end_as_failed(migration: Migration):
+    broken = [migration.add(f"Poison {number}", formats="EPUB PDF") for number in range(IN_A_ROW + 2)]
+    good = [migration.add(f"Good {number}") for number in range(4)]
+    migration.standin.switches.fault("status", "/api/ebooks/index/Poison", status=500)
+    migration.migrate(rules={"limit": 2})
+    assert {migration.item(book).state for book in good} == {"done"}
+    assert {migration.item(book).state for book in broken} == {"failed"}
+    assert migration.files() == {"uploaded": len(good), "failed": 2 * len(broken)}
+    migration.standin.switches.lift()
+    migration.retry(*broken)
+    migration.run()
+    assert set(migration.states()) == {"done"} and migration.clean()
+
+
+@pytest.mark.fault(catalogue.BOOKS_SERVER_500)
+def test_failures_that_are_far_between_do_not_make_a_worker_bring_one_book_at_a_time(
+    migration: Migration, caplog: pytest.LogCaptureFixture
+):
+    migration.add_many(4 * IN_A_ROW)
+    migration.standin.switches.fault("status", "POST /api/upload$", times=2 * IN_A_ROW, every=2, status=500)
+    migration.migrate()
+    assert set(migration.states()) == {"done"} and migration.clean()
+    assert "down" not in caplog.text
+
+
+@pytest.mark.fault(catalogue.BOOKS_TOKEN)
+def test_a_login_that_is_refused_meanwhile_is_waited_for_and_no_book_pays_for_it(migration: Migration):
+    migration.add_many(8)
+    migration.plan()
+    migration.standin.switches.set(latency=0.05)
+    worker = migration.spawn("one", pace={"batch": 4})
+    migration.until(lambda: bool(migration.rows("select from book_file")))
+    migration.standin.switches.fault("status", "POST /login", status=401)
+    migration.standin.switches.expire_tokens()
+    migration.until(lambda: bool(migration.rows("select from worker where paused_why like '%down%'")))
+    assert "failed" not in migration.states() and "failed" not in migration.files()
+    migration.standin.switches.lift()
+    migration.wait(worker)
+    assert migration.states() == {"done": 8} and migration.clean()
+    assert not migration.rows("select from attempt where outcome in ('failed', 'again')")
