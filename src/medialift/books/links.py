@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from medialift.errors import Permanent
+from medialift.errors import MedialiftError, Permanent
 from medialift.foundation.atomic import sync_folder
 
 Mode = Literal["copy", "hardlink", "reflink", "symlink"]
@@ -96,10 +96,19 @@ class Transfer:
 
         Raises:
             Permanent: it was not done, and why; the copy is as it was.
+            Transient: the server did not tell whether it can follow the link; the copy is as it was.
         """
         copy = self._books() / location
         size = await asyncio.to_thread(self._put, ours, copy, sha1)
-        if size is not None and self.mode == "symlink" and await served() != size:
+        if self.mode != "symlink":
+            return
+        try:
+            followed = await served() == size
+        except MedialiftError:
+            # A link that nobody has proven may be a book that nobody can read.
+            await asyncio.to_thread(_copy_back, ours, copy)
+            raise
+        if not followed:
             await asyncio.to_thread(_copy_back, ours, copy)
             raise Permanent(
                 "The server cannot follow a symbolic link into the library",
@@ -107,11 +116,11 @@ class Transfer:
                 "Mount the library for the server at the same path, or set books.transfer to another mode",
             )
 
-    def _put(self, ours: Path, copy: Path, sha1: str) -> int | None:
-        """Replace the copy; its size, or None when it is a link already."""
+    def _put(self, ours: Path, copy: Path, sha1: str) -> int:
+        """Replace the copy, unless it is a link already; its size."""
         try:
             if copy.is_symlink() or copy.samefile(ours):
-                return None
+                return ours.stat().st_size
             before = copy.stat()
             if _sha1(copy) != sha1 or _sha1(ours) != sha1:
                 raise Permanent("The server's copy is not the file that was sent", str(copy), "Run verify")

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from medialift.books.links import Transfer
-from medialift.errors import Permanent
+from medialift.books.server.answers import Lost
+from medialift.errors import Permanent, Transient
 
 
 @pytest.fixture
@@ -21,8 +22,12 @@ def world(tmp_path: Path):
     return ours, copy
 
 
-def replace(world: tuple[Path, Path], mode: str, *, served: int | None = 14, sha1: str = "") -> None:
+def replace(
+    world: tuple[Path, Path], mode: str, *, served: int | Exception | None = 14, sha1: str = ""
+) -> None:
     async def serve() -> int | None:
+        if isinstance(served, Exception):
+            raise served
         return served
 
     ours, copy = world
@@ -44,6 +49,20 @@ def test_a_symbolic_link_that_the_server_cannot_follow_is_taken_back(world):
     assert not world[1].is_symlink() and world[1].read_bytes() == b"the same bytes"
     replace(world, "symlink")
     assert world[1].is_symlink() and world[1].samefile(world[0])
+
+
+def test_a_symbolic_link_about_which_the_server_says_nothing_is_taken_back(world):
+    with pytest.raises(Transient):
+        replace(world, "symlink", served=Lost("?"))
+    assert not world[1].is_symlink() and world[1].read_bytes() == b"the same bytes"
+
+
+def test_a_symbolic_link_that_a_dead_worker_left_is_proven_too(world):
+    world[1].unlink()
+    world[1].symlink_to(world[0])
+    with pytest.raises(Permanent, match="same path"):
+        replace(world, "symlink", served=None)
+    assert not world[1].is_symlink() and world[1].read_bytes() == b"the same bytes"
 
 
 @pytest.mark.parametrize("mode", ["hardlink", "symlink", "reflink"])
