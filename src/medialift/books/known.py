@@ -21,6 +21,7 @@ from sqlalchemy import Connection, Engine, Row, text
 
 from medialift.books.server.api import Server
 from medialift.errors import Transient
+from medialift.queueing.crew import AWAY, gone
 
 EVERY_FILES, EVERY_SECONDS = 1000, 600.0
 _AT_ONCE = 5000
@@ -134,11 +135,19 @@ class Known:
         self._files = 0
 
     async def highest_upload(self) -> int:
-        """The highest number of an upload row that any worker has seen."""
+        """The highest number of an upload row that any worker has seen.
+
+        Raises:
+            Transient: the ledger does not answer.
+        """
         return await self._in_ledger(lambda connection: int(self._marks(connection).upload_mark))
 
     async def note(self, files: int, upload: int) -> bool:
-        """Count files that were brought; whether it is time to learn."""
+        """Count files that were brought; whether it is time to learn.
+
+        Raises:
+            Transient: the ledger does not answer.
+        """
         self._files += files
         given = {"server": self._name, "files": files, "upload": upload}
         await self._in_ledger(lambda connection: connection.execute(_COUNT, given))
@@ -148,7 +157,7 @@ class Known:
         """Read what is new on the server, unless another worker does or just did; how much it was.
 
         Raises:
-            Transient: the server, or its database, does not answer.
+            Transient: the server, its database or the ledger does not answer.
         """
         self._files, self._looked = 0, self._clock()
         marks = await self._in_ledger(self._marks)
@@ -156,7 +165,7 @@ class Known:
         if not (due or anyway):
             return 0
         if self._database is not None:
-            return await asyncio.to_thread(self._from_database, self._database, marks.source_mark)
+            return await self._in_thread(self._from_database, self._database, marks.source_mark)
         return await self._from_api(int(marks.created_mark or 0))
 
     def _from_database(self, database: ServerSources, mark: int) -> int:
@@ -213,4 +222,11 @@ class Known:
             with self._engine.begin() as connection:
                 return work(connection)
 
-        return await asyncio.to_thread(go)
+        return await self._in_thread(go)
+
+    @staticmethod
+    async def _in_thread(work: Callable[..., _T], *given: Any) -> _T:
+        try:
+            return await asyncio.to_thread(work, *given)
+        except AWAY as error:
+            raise gone(error) from error

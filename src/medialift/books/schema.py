@@ -60,6 +60,7 @@ ebook = Table(
     comment="Ebooks by title and author: claimed while one is looked for or made, present when it is known",
 )
 Index("ebook_number", ebook.c.server, ebook.c.ebook_id)
+Index("ebook_item", ebook.c.item_id)
 
 book_file = Table(
     "book_file",

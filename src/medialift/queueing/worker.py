@@ -40,8 +40,11 @@ _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 _OPEN = text(
+    # Apart, since there is an index of each: among a million that are done, neither is looked for one by one.
     "select exists (select from item where pipeline = :pipeline and collection = :collection"
-    " and state in ('ready', 'leased'))"
+    " and state = 'ready')"
+    " or exists (select from item where pipeline = :pipeline and collection = :collection"
+    " and state = 'leased')"
 )
 # So long a handler may take to hear that all its leases are lost, before it is stopped.
 _GRACE_SECONDS = 5.0

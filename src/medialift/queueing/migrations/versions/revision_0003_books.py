@@ -102,6 +102,8 @@ def _content_and_ebooks() -> None:
         "known",
     )
     op.create_index("ebook_number", "ebook", ["server", "ebook_id"])
+    # Each book that ends without an upload asks for the ebooks that it made.
+    op.create_index("ebook_item", "ebook", ["item_id"])
 
 
 def _files() -> None:
