@@ -179,6 +179,8 @@ class FileWork:
             if outcome.age <= self._means.trusted_seconds or await self._look(content) is not None:
                 row = self._before
                 ours = row.get("state") == "uploaded" and row.get("sha1") == content.sha1
+                if row.get("step") == "claimed":
+                    await self._means.uploads.clear(row["upload_name"])
                 return Landed(ours, outcome.source_id, outcome.ebook_id)
             claim = ClaimContent(self._means.name, self._lease, self.facts, self._name(content), anew=True)
             outcome = (await self._means.pen.write(claim)).outcome
@@ -215,9 +217,11 @@ class FileWork:
 
     async def _send(self, content: Content) -> Landed | None:
         """Steps (b) and (c); where the content is if the server has it."""
-        if await self._look(content) is not None:
-            return Landed(self._was_ours)
         name = self._name(content)
+        if await self._look(content) is not None:
+            if self._unsure:
+                await self._means.uploads.clear(name)
+            return Landed(self._was_ours)
         if self._unsure:
             self._server_file = await self._means.uploads.on_disk(name, content.size, content.sha1)
         if self._server_file is None:

@@ -73,6 +73,11 @@ class Uploads:
             return None
         return await asyncio.to_thread(self._look, self._data / "uploads", upload_name, size, sha1)
 
+    async def clear(self, upload_name: str) -> None:
+        """Remove what earlier attempts left of an upload of which nothing is needed any more."""
+        if self._data is not None:
+            await asyncio.to_thread(self._look, self._data / "uploads", upload_name, -1, "")
+
     @staticmethod
     def _look(folder: Path, upload_name: str, size: int, sha1: str) -> str | None:
         kept: str | None = None
