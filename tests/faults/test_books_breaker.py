@@ -1,4 +1,4 @@
-"""Whose fault a failure is: books that the server cannot take end by themselves, and hold no other one up."""
+"""Whose fault a failure is: no book pays for the server or for Calibre, and a bad one holds no other up."""
 
 from __future__ import annotations
 
@@ -57,3 +57,16 @@ def test_a_login_that_is_refused_meanwhile_is_waited_for_and_no_book_pays_for_it
     migration.wait(worker)
     assert migration.states() == {"done": 8} and migration.clean()
     assert not migration.rows("select from attempt where outcome in ('failed', 'again')")
+
+
+@pytest.mark.fault(catalogue.BOOKS_CALIBRE)
+def test_the_file_of_a_book_that_calibre_renames_after_it_was_read_is_not_missing(migration: Migration):
+    books = migration.add_many(4)
+    migration.plan()
+    migration.standin.switches.set(latency=0.1)
+    worker = migration.spawn("one", pace={"batch": 4}, books={"parallel_uploads": 1})
+    migration.until(lambda: bool(migration.rows("select from book_file")))
+    migration.library.rename(books[-1], "Renamed", "Bo Writer")
+    migration.wait(worker)
+    assert migration.states() == {"done": 4} and migration.files() == {"uploaded": 4}
+    assert "Renamed" in migration.shelves() and migration.clean()

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from medialift.books import contents, ebooks
 from medialift.books.calibre_rows import Book, Format
+from medialift.books.contents import Changed, Missing
 from medialift.books.description import Description, describe
 from medialift.books.file_work import FileWork, Landed
 from medialift.books.means import SKIPPED, Down, Held, Means, kind_of
@@ -41,6 +42,7 @@ class BookWork:
     Args:
         book: as it is in Calibre now; None: it is gone.
         rows: what the ledger has of its files, by format.
+        now: reads the book anew; it was read some while ago, with others.
         delay: seconds until a next attempt after so many.
         wanted: whether work goes on with this book; False when somebody cancelled it.
 
@@ -53,6 +55,7 @@ class BookWork:
     lease: Lease
     book: Book | None
     rows: Mapping[str, Row]
+    now: Callable[[], Awaitable[Book | None]]
     delay: Callable[[int], float]
     wanted: Callable[[], bool] = lambda: True
     brought: list[Brought] = field(default_factory=list)
@@ -126,6 +129,9 @@ class BookWork:
             return False
         except Down:
             raise
+        except Missing as error:
+            await self._missed(work, await self._moved(work.file) or error)
+            return True
         except MedialiftError as error:
             await self._missed(work, error)
             return True
@@ -133,6 +139,16 @@ class BookWork:
             self._tried_for_ebook = self._tried_for_ebook or work.went_for_an_ebook
         await self._landed(work, landed, time.monotonic() - began)
         return True
+
+    async def _moved(self, file: Format) -> Changed | None:
+        """A file that is missing since Calibre renamed, replaced or removed it after the book was read."""
+        try:
+            book = await self.now()
+        except MedialiftError as error:
+            raise Down(error.what, error.subject, error.hint) from error
+        if book is not None and file in book.formats:
+            return None
+        return Changed("The book was changed in Calibre meanwhile", contents.shown(file.path), "")
 
     async def _landed(self, work: FileWork, landed: Landed, seconds: float) -> None:
         state = "uploaded" if landed.ours else "there"

@@ -189,6 +189,7 @@ class BooksHandler:
             lease,
             book,
             rows,
+            now=lambda: self._book(int(lease.key)),
             delay=self._backoff.after,
             wanted=lambda: not (crew.draining.is_set() or crew.cancelled(lease)),
         )
@@ -240,6 +241,11 @@ class BooksHandler:
         books = await asyncio.to_thread(self._calibre.books, ids)
         rows = await crew.transaction(lambda connection: book_rows.rows_of(connection, items))
         return {book.id: book for book in books}, rows
+
+    async def _book(self, number: int) -> Book | None:
+        assert self._calibre is not None  # noqa: S101  it is open
+        found = await asyncio.to_thread(self._calibre.books, [number])
+        return found[0] if found else None
 
     async def _adjust(self, crew: Crew) -> None:
         """Take over how the pipeline is to run now."""

@@ -161,4 +161,7 @@ def _open(calibre: Comparison) -> list[str]:
     still = _Sentences()
     still.add(calibre.accounts.of(WAITING).files, "{} waiting for a worker")
     still.add(calibre.unplanned.files, "{} in no plan yet: plan again")
+    if calibre.changed:
+        books = "1 book was" if calibre.changed == 1 else f"{calibre.changed} books were"
+        still.said.append(f"{books} changed in Calibre since the plan: plan again")
     return still.said
