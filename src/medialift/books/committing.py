@@ -16,7 +16,7 @@ from threading import Event, Thread
 from typing import TypeVar
 
 from psycopg import Error as PsycopgError
-from psycopg import OperationalError
+from psycopg import InterfaceError, OperationalError
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -169,7 +169,7 @@ def _connection_failed(error: Exception) -> bool:
     if isinstance(error, PoolTimeout):
         return True
     original = error.orig if isinstance(error, DBAPIError) else error
-    return isinstance(original, OperationalError)
+    return isinstance(original, OperationalError | InterfaceError)
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,9 @@ _AT_ONCE = 5000
 
 # What a reason is called is compared by its letters: "too large", "too_large" and "TooLarge" are one.
 _LETTERS = "regexp_replace(lower({0}), '[^a-z0-9]', '', 'g')"
+# A file of a book that is being worked on is its worker's to write down: changed beneath it, it would stay so
+# when the book has ended.
+_LOCK = text("select id from item where id = any(:items) and state <> 'leased' order by id for update")
 _AFRESH = text(
     "update book_file set state = 'pending', reason = null, error_kind = null, changed = now()"
     " where item_id = any(:items) and state in ('skipped', 'failed')"
@@ -103,7 +106,7 @@ def retry(
         every: all with a file that failed or was skipped.
         largest: bytes of the largest file that the server takes; what is larger and was skipped for that is
             left as it is.
-        check: count only.
+        check: count only. Books that are being worked on are left alone, so it may be fewer.
 
     Raises:
         Permanent: neither books nor reasons are named, or a book is not in the ledger.
@@ -133,7 +136,9 @@ def _make_ready(connection: Connection, collection: str, *, named: bool) -> int:
     books, after = 0, 0
     while chosen := connection.execute(_NEXT, {"after": after, "limit": _AT_ONCE}).all():
         after = chosen[-1].item
-        of = {"items": [row.item for row in chosen]}
+        ours = set(connection.execute(_LOCK, {"items": [row.item for row in chosen]}).scalars())
+        chosen = [row for row in chosen if row.item in ours]
+        of = {"items": list(ours)}
         connection.execute(_AFRESH, of)
         for statement in _NOT_SURE if named else ():
             connection.execute(statement, {**of, "collection": collection})

@@ -104,3 +104,11 @@ def test_who_retried_what_is_kept(books):
 def test_nothing_named_is_refused(books):
     with pytest.raises(Permanent, match="Nothing is named"):
         again(books)
+
+
+def test_files_of_a_book_that_is_being_worked_on_are_left_to_its_worker(books):
+    books.book(8, "leased", files={"PDF": {"state": "skipped", "error_kind": "empty"}})
+    assert again(books, kinds=["empty"]).books == 1
+    written = "select f.state from book_file f join item i on i.id = f.item_id where i.key = '{}'"
+    assert [tuple(row) for row in books.run(written.format(8))] == [("skipped",)]
+    assert [tuple(row) for row in books.run(written.format(6))] == [("pending",)]
