@@ -33,7 +33,7 @@ from .figure import Figure, paired_ratio
 
 GROUP = "books"
 
-BOOKS = 400
+BOOKS = 1000
 PROCESSES = 12
 PARALLEL = 4
 _ROOT = Path(__file__).resolve().parent.parent
@@ -46,7 +46,7 @@ def measure() -> Iterator[Figure]:
         running(Path(folder) / "server") as standin,
     ):
         bench = _Bench(Path(folder), postgres, standin)
-        ratio = paired_ratio(bench.bare, bench.ours, pairs=5, warm_ups=1)
+        ratio = paired_ratio(bench.bare, bench.ours, pairs=5)
         yield Figure(
             f"migrating {BOOKS} books, {PARALLEL} at a time, rate / rate of a bare client",
             100 * ratio,

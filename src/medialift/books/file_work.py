@@ -227,8 +227,9 @@ class FileWork:
         if self._server_file is None:
             if content.whole is not None:
                 await self._means.bandwidth.spend(content.size)
-            self._means.guard(self._lease)
-            sent = await self._means.server.upload(self._outgoing(content, name))
+            async with self._means.sending:
+                self._means.guard(self._lease)
+                sent = await self._means.server.upload(self._outgoing(content, name))
             if isinstance(sent, Existing):
                 return Landed(False, sent.source_id, sent.ebook_id)
             self._server_file = sent

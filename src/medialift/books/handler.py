@@ -63,7 +63,7 @@ class BooksHandler:
         self._backoff = backoff or Backoff(30.0, 3600.0)
         self._connect = connect or client_of
         self._meter = Meter()
-        self._slots = asyncio.Semaphore(settings.parallel_uploads)
+        self._slots = asyncio.Semaphore(_books_at_once(settings.parallel_uploads))
         self._parallel = settings.parallel_uploads
         self._calibre: Calibre | None = None
         self._server: Server | None = None
@@ -111,6 +111,7 @@ class BooksHandler:
             ),
             breaker=Breaker(server.healthy),
             bandwidth=Bandwidth(settings.bandwidth),
+            sending=asyncio.Semaphore(self._parallel),
             transfer=transfer,
             held=crew.held,
             rules=self._rules,
@@ -252,7 +253,8 @@ class BooksHandler:
         control, settings = crew.control, self._settings
         parallel = control.parallel or settings.parallel_uploads
         if parallel != self._parallel:
-            self._parallel, self._slots = parallel, asyncio.Semaphore(parallel)
+            self._parallel, self._slots = parallel, asyncio.Semaphore(_books_at_once(parallel))
+            self._means.sending = asyncio.Semaphore(parallel)
         whole = settings.bandwidth if control.bandwidth is None else control.bandwidth
         if whole:
             workers = await crew.transaction(
@@ -335,6 +337,11 @@ def read_map(path: Path | None) -> dict[str, str]:
             "The map of words is none", str(path), "Write lines such as `sci-fi: Science Fiction`"
         )
     return {str(word).strip().lower(): str(meaning) for word, meaning in found.items()}
+
+
+def _books_at_once(parallel: int) -> int:
+    """Books that are worked on: while some are being written down, others are sent."""
+    return parallel + (parallel + 1) // 2
 
 
 def _host(url: str) -> str:

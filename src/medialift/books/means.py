@@ -65,6 +65,7 @@ class Means:
 
     Attributes:
         name: of the server in the ledger.
+        sending: as many uploads as may be under way at once.
         held: whether a lease is still ours, by the clock.
         highest_ebook: the highest number of an ebook on the server that this worker knows.
         library_there: whether the library can be seen at all.
@@ -77,6 +78,7 @@ class Means:
     uploads: Uploads
     breaker: Breaker
     bandwidth: Bandwidth
+    sending: asyncio.Semaphore
     transfer: Transfer
     held: Callable[[Lease], bool]
     rules: Rules = field(default_factory=Rules)
