@@ -14,6 +14,7 @@ import json
 import shutil
 import sys
 import time
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -29,8 +30,9 @@ from sandbox.demo import REPO, Demo, StepFailed
 from sandbox.docker import docker
 from sandbox.settings import BOOKS_NAME, Settings
 
-MOST_SECONDS = 900
 LOOK_EVERY = 1.0
+EXTRACTION = 0.05
+"""Seconds. The real server's ebook-meta takes 0.6 s."""
 
 
 def make_library(folder: Path, count: int) -> None:
@@ -50,13 +52,37 @@ def run(demo: Demo, count: int) -> None:
     demo.step(f"a Calibre library of {count} books and some odd ones", lambda: make_library(library, count))
     demo.step("both machines see it", lambda: books.bring_library(library, settings))
     demo.step("MyBookshelf2, ledger and 2 x 4 workers (bookshelf.yml)", lambda: demo.playbook("bookshelf"))
-    demo.step(
-        "plan, and start the workers (books_migrate.yml)",
-        lambda: demo.playbook("books_migrate", extra={"books_migrate_wait": False}),
-    )
-    watch(demo)
-    demo.step("compare library, ledger and server, and report", lambda: demo.playbook("books_migrate"))
+    demo.step(f"the server takes {EXTRACTION} s for a book's metadata", slow_down)
+    migrate(demo)
     demo.step("once more: nothing is left to do", lambda: demo.playbook("books_migrate"))
+
+
+def slow_down() -> None:
+    """Have the stand-in work as hard for a book as a fast server would: by itself it takes no time at all."""
+    change = json.dumps({"metadata_seconds": EXTRACTION})
+    docker(
+        *("exec", BOOKS_NAME, "docker", "exec", "mybookshelf2-backend"),
+        *("standin", "PATCH", "", change),
+    )
+
+
+def migrate(demo: Demo) -> None:
+    """Play books_migrate.yml to its end, and draw a bar meanwhile."""
+    begun = time.monotonic()
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        playing = pool.submit(demo.playbook, "books_migrate", extra={"books_migrate_poll": "2s"})
+        watch(demo, playing)
+    seconds = time.monotonic() - begun
+    try:
+        playing.result()
+    except StepFailed:
+        demo.console.print(
+            f"[red]✗[/red] {seconds:6.1f} s  plan, migrate, compare and report (books_migrate.yml)"
+        )
+        raise
+    demo.console.print(
+        f"[green]✓[/green] {seconds:6.1f} s  plan, migrate, compare and report (books_migrate.yml)"
+    )
 
 
 def status() -> dict[str, Any]:
@@ -69,12 +95,8 @@ def status() -> dict[str, Any]:
     return found
 
 
-def watch(demo: Demo) -> None:
-    """Draw a bar until every book has ended.
-
-    Raises:
-        StepFailed: they have not within MOST_SECONDS.
-    """
+def watch(demo: Demo, playing: Future[None]) -> None:
+    """Draw a bar until the playbook has ended, however that is."""
     columns = (
         TextColumn("  {task.description}"),
         BarColumn(bar_width=36),
@@ -83,29 +105,22 @@ def watch(demo: Demo) -> None:
         TimeElapsedColumn(),
         TextColumn("{task.fields[speed]}"),
     )
-    began = time.monotonic()
     with Progress(*columns, console=demo.console) as bar:
-        task = bar.add_task("8 workers", total=None, speed="")
-        while True:
+        task = bar.add_task("reading the library", total=None, speed="")
+        while not playing.done():
             told = status()
             items = told["items"]
-            done = sum(items.get(state, 0) for state in ("done", "skipped", "failed", "cancelled"))
-            working = sum(worker["state"] == "running" for worker in told["workers"])
+            if items["total"] and not told["finished"]:
+                working = sum(worker["state"] == "running" for worker in told["workers"])
+                bar.update(task, description=f"{working} workers", speed=told["speed"]["sentence"])
+            elif told["finished"]:
+                bar.update(task, description="comparing", speed="")
             bar.update(
                 task,
-                completed=done,
-                total=items["total"],
-                description=f"{working} workers",
-                speed=told["speed"].get("sentence", ""),
+                completed=sum(items[state] for state in ("done", "skipped", "failed", "cancelled")),
+                total=items["total"] or None,
             )
-            if told["finished"]:
-                break
-            if time.monotonic() - began > MOST_SECONDS:
-                raise StepFailed(f"{items} after {MOST_SECONDS} s")
-            time.sleep(LOOK_EVERY)
-    seconds = time.monotonic() - began
-    rate = done / max(seconds, 1) * 60
-    demo.console.print(f"[green]✓[/green] {seconds:6.1f} s  {done} books brought over, {rate:.0f} a minute")
+            wait([playing], timeout=LOOK_EVERY)
 
 
 def show(demo: Demo) -> None:
