@@ -176,7 +176,10 @@ class BooksHandler:
             self._rest(crew)
             return
         with suppress(Transient):
-            if await self._known.note(len(running), self._means.uploads.highest):
+            # What others sent meanwhile has numbers too: the search for a lost one begins above them.
+            uploads = self._means.uploads
+            uploads.saw(await self._known.note(len(running), uploads.highest))
+            if self._known.due:
                 self._begin(self._learn())
 
     async def _one(

@@ -46,6 +46,7 @@ _COUNT = text(
 insert into learnt (server, files_since, upload_mark) values (:server, :files, :upload)
 on conflict (server) do update
    set files_since = learnt.files_since + :files, upload_mark = greatest(learnt.upload_mark, :upload)
+returning upload_mark
 """
 )
 _LEARN = text(
@@ -142,15 +143,22 @@ class Known:
         """
         return await self._in_ledger(lambda connection: int(self._marks(connection).upload_mark))
 
-    async def note(self, files: int, upload: int) -> bool:
-        """Count files that were brought; whether it is time to learn.
+    async def note(self, files: int, upload: int) -> int:
+        """Count files that were brought; the highest number of an upload row that any worker has seen.
+
+        Args:
+            upload: the highest that this worker has seen.
 
         Raises:
             Transient: the ledger does not answer.
         """
         self._files += files
         given = {"server": self._name, "files": files, "upload": upload}
-        await self._in_ledger(lambda connection: connection.execute(_COUNT, given))
+        return await self._in_ledger(lambda connection: int(connection.execute(_COUNT, given).scalar_one()))
+
+    @property
+    def due(self) -> bool:
+        """Whether it is time to learn."""
         return self._files >= EVERY_FILES or self._clock() - self._looked >= EVERY_SECONDS
 
     async def learn(self, *, anyway: bool = False) -> int:
