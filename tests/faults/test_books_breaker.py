@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from medialift.books import breaker
+from medialift.books import book_work, breaker
 from medialift.books.breaker import IN_A_ROW
 from tests.faults import catalogue
 from tests.migration_world import Migration
@@ -70,3 +70,21 @@ def test_the_file_of_a_book_that_calibre_renames_after_it_was_read_is_not_missin
     migration.wait(worker)
     assert migration.states() == {"done": 4} and migration.files() == {"uploaded": 4}
     assert "Renamed" in migration.shelves() and migration.clean()
+
+
+@pytest.mark.fault(catalogue.BOOKS_SERVER_500)
+def test_a_book_over_which_the_work_itself_breaks_fails_alone(
+    migration: Migration, monkeypatch: pytest.MonkeyPatch
+):
+    odd, *others = migration.add_many(5)
+    described = book_work.describe
+
+    def breaks(book, words):
+        if book.id == odd:
+            raise KeyError("nobody thought of this")
+        return described(book, words)
+
+    monkeypatch.setattr(book_work, "describe", breaks)
+    migration.migrate()
+    assert migration.item(odd).state == "failed" and "nobody thought" in migration.item(odd).error_text
+    assert {(row.state, row.attempts) for row in map(migration.item, others)} == {("done", 1)}

@@ -31,6 +31,7 @@ from medialift.books.speed import Meter, Upload
 from medialift.books.uploads import Uploads
 from medialift.books.writes import Fenced
 from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.foundation.text import redact
 from medialift.queueing.crew import Backoff, Crew
 from medialift.queueing.leases import Lease
 from medialift.settings import BooksSettings
@@ -209,6 +210,12 @@ class BooksHandler:
             lost.cancel()
             going.cancel()
         self._tell(work, going, lease, crew)
+        broken = None if going.cancelled() else going.exception()
+        if broken is not None and not isinstance(broken, Fenced | MedialiftError):
+            # What nobody thought of is this book's matter: those beside it do not pay for it.
+            _log.error("the work on book %s broke", lease.key, exc_info=broken)
+            told = Transient("The work on it broke", redact(repr(broken)), "See the worker's log")
+            await crew.fail(lease, told, delay=self._backoff.after(lease.attempts))
 
     def _tell(self, work: BookWork, going: asyncio.Task[None], lease: Lease, crew: Crew) -> None:
         slow = sum(
@@ -225,16 +232,9 @@ class BooksHandler:
         )
         if over:
             crew.has_ended(lease, counts=work.ended)
-        elif not going.cancelled():
-            self._explain(going.exception(), lease)
-
-    @staticmethod
-    def _explain(error: BaseException | None, lease: Lease) -> None:
-        """A book that is left: its lease is lost, or is given back."""
-        if isinstance(error, Fenced | Down | MedialiftError):
-            _log.warning("book %s is left as it is: %s", lease.key, error or "its lease is lost")
-        elif error is not None:
-            raise error
+        elif not going.cancelled() and isinstance(error := going.exception(), Fenced | MedialiftError):
+            # Its lease is lost, or is given back.
+            _log.warning("book %s is left as it is: %s", lease.key, str(error) or "its lease is lost")
 
     async def _read(
         self, leases: list[Lease], crew: Crew

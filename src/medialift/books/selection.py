@@ -90,11 +90,6 @@ class Selection:
         """Whether every book is meant, with all its formats."""
         return not self.chosen and not self.excluded
 
-    def wants(self, format: str) -> bool:
-        """Whether files of this format are meant."""
-        wanted = not self.chosen.formats or format.upper() in self.chosen.formats
-        return wanted and format.upper() not in self.excluded.formats
-
     def digest(self) -> str:
         """The same for the same subset and order, however it was written; "all" for every book."""
         told = self.to_dict()
