@@ -88,3 +88,17 @@ def test_a_book_over_which_the_work_itself_breaks_fails_alone(
     migration.migrate()
     assert migration.item(odd).state == "failed" and "nobody thought" in migration.item(odd).error_text
     assert {(row.state, row.attempts) for row in map(migration.item, others)} == {("done", 1)}
+
+
+@pytest.mark.fault(catalogue.BOOKS_SERVER_KILLED)
+def test_a_backend_that_is_away_is_a_server_that_is_down_though_the_other_half_answers(migration: Migration):
+    migration.add_many(2 * IN_A_ROW)
+    migration.plan()
+    worker = migration.spawn("one", books={"socket": "ws://127.0.0.1:9/ws"}, rules={"limit": 1})
+    down = "select from worker where paused_why like '%down%'"
+    migration.until(lambda: bool(migration.rows(down)))
+    worker.terminate()
+    migration.wait(worker)
+    assert migration.states() == {"ready": 2 * IN_A_ROW} and not migration.rows("select from attempt")
+    migration.run(name="other", books={"server_books": str(migration.standin.data)})
+    assert set(migration.states()) == {"done"} and migration.clean()

@@ -73,9 +73,10 @@ class Server:
         return Vocabulary(languages, genres)
 
     async def healthy(self) -> bool:
-        """Whether it answers a request that needs its database."""
+        """Whether both halves of it answer: one that needs its database, and the one that takes tasks."""
         try:
             answers.raise_for_status(await self.session.get("/api/languages"))
+            await self.socket.open()
         except Transient:
             return False
         return True

@@ -80,7 +80,7 @@ class TaskSocket:
 
         Raises:
             TaskFailed: it ended with an error, or the server would not begin it.
-                Unreachable: it was not sent.
+            Unreachable, Unauthorized: it was not sent.
             Lost: it was sent, and its result did not come within `timeout` seconds.
         """
         connection = await self._open()
@@ -99,6 +99,14 @@ class TaskSocket:
             del self._calls[number]
             if call.impatience is not None:
                 call.impatience.cancel()
+
+    async def open(self) -> None:
+        """Be connected, as far as can be seen from here.
+
+        Raises:
+            Unreachable, Unauthorized: the server's backend lets nobody in now.
+        """
+        await self._open()
 
     async def close(self) -> None:
         for task in (self._revival, self._reader):
