@@ -23,7 +23,8 @@ from medialift.queueing.leases import Lease
 Row = Mapping[str, Any]
 _SETTLED = ("uploaded", "there")
 _ASK_AGAIN_SECONDS = 0.25
-_PUT_OFF_SECONDS = 5.0
+# A book that is put off is hashed again each time: the longer that takes, the longer it is put off.
+_PUT_OFF_SECONDS, _PUT_OFF_LONGEST, _PUT_OFF_TIMES = 5.0, 60.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ class BookWork:
         for row in self.rows.values():
             if row["state"] == "uploaded" and row["ebook_id"] is not None:
                 self._ebook = self._ebook or row["ebook_id"]
+        began = time.monotonic()
         held: list[FileWork] = []
         works = [
             FileWork(self.means, self.lease, file, told, before=self.rows.get(file.format)) for file in files
@@ -92,9 +94,11 @@ class BookWork:
                 return
             if not await self._settled(work):
                 held += [work] if not await self._bring(work) else []
+        took = time.monotonic() - began
         if held and not await self._wait_for(held):
+            delay = min(max(_PUT_OFF_SECONDS, _PUT_OFF_TIMES * took), _PUT_OFF_LONGEST)
             await self._write(
-                PutOff(self.means.name, self.lease, _PUT_OFF_SECONDS * self.means.random.uniform(0.5, 1.5))
+                PutOff(self.means.name, self.lease, delay * self.means.random.uniform(0.5, 1.5))
             )
             return
         await self._end(told)
