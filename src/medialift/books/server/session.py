@@ -12,12 +12,14 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import httpx
 from pydantic import SecretStr
 
 from medialift.books.server import answers
 from medialift.books.server.answers import Answer, Broken, Lost, Refused, Tokens, Unauthorized, Unreachable
+from medialift.books.server.wire import Wire
 
 # httpx writes every address into its log, and those of downloads hold tokens.
 logging.getLogger("httpx").setLevel(logging.WARNING)
@@ -50,10 +52,7 @@ class Session:
     ) -> None:
         self.url = url.rstrip("/")
         self._user, self._password = user, password
-        self._client = client or httpx.AsyncClient(
-            timeout=httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None),
-            limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        )
+        self._client = client or _client(self.url, connections, timeout)
         self._tokens: Tokens | None = None
         self._login = asyncio.Lock()
         self.logins = 0
@@ -164,6 +163,17 @@ class Session:
             reason = str(error) or type(error).__name__
             raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
         return Answer(what, reply.status_code, reply.text)
+
+
+def _client(url: str, connections: int, timeout: float) -> httpx.AsyncClient:
+    limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None)
+    address = urlsplit(url)
+    proxies = getproxies()
+    if (address.scheme in proxies or "all" in proxies) and not proxy_bypass(address.hostname or ""):
+        # To speak to a proxy is httpx's own matter.
+        pool = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        return httpx.AsyncClient(timeout=limits, limits=pool)
+    return httpx.AsyncClient(timeout=limits, transport=Wire(connections=connections))
 
 
 _RIGHTS = "Look whether the user may upload, and whether the clocks of server and backend agree"
