@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medialift.books.hashing import hash_file
-from medialift.errors import Permanent, Transient
+from medialift.errors import MedialiftError, Permanent, Transient
 
 SMALL = 1024 * 1024
 """Bytes up to which a file is kept in memory while it is under way: times `parallel_uploads`, per worker."""
@@ -109,7 +109,7 @@ def read(path: Path) -> Content:
                 whole = file.read(before.size + 1)
                 sha1 = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
             else:
-                sha1 = hash_file(path).sha1
+                sha1 = _hashed(path)
             after = os.fstat(file.fileno())
     except OSError as error:
         raise unreadable(path, error) from error
@@ -118,6 +118,16 @@ def read(path: Path) -> Content:
     ):
         raise _changed(path)
     return Content(path, before.size, before.mtime_ns, sha1, whole)
+
+
+def _hashed(path: Path) -> str:
+    """The hash of a large file; what goes wrong is called as it is with a small one."""
+    try:
+        return hash_file(path).sha1
+    except MedialiftError as error:
+        if isinstance(error.__cause__, OSError):
+            raise unreadable(path, error.__cause__) from error
+        raise _changed(path) from error
 
 
 def shown(path: Path) -> str:

@@ -62,6 +62,8 @@ def hash_file(path: Path, *, going_on: Callable[[int], object] | None = None) ->
         while count := os.readv(descriptor, [buffer]):
             digest.update(view[:count])
             read += count
+            if read > before.st_size:
+                break  # it grows, perhaps as fast as it is read
             if going_on is not None:
                 going_on(read)
         after = os.fstat(descriptor)

@@ -17,9 +17,9 @@ from medialift.books.accounts import (
     Accounts,
 )
 from medialift.books.comparison import Booked, BookedFile
+from medialift.books.plan_writing import PIPELINE
 from medialift.books.server_comparison import Claimed
 
-PIPELINE = "books"
 _STREAMING = {"stream_results": True, "max_row_buffer": 2000}
 
 # What reads whole tables is never to do so row by row, which PostgreSQL takes for quick as long as it has not

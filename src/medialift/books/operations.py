@@ -20,9 +20,9 @@ from medialift.books import ledger_files, retrying, running
 from medialift.books import plan as planning
 from medialift.books import status as standing
 from medialift.books.calibre import Calibre
-from medialift.books.ledger_files import PIPELINE
 from medialift.books.means import SAFETY
 from medialift.books.options import Options
+from medialift.books.plan_writing import PIPELINE
 from medialift.books.selection import Selection
 from medialift.books.server_api import ServerApi, asking
 from medialift.books.server_comparison import Server

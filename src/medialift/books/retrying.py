@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from medialift.books.accounts import ACCOUNT_OF_FILE, ACCOUNT_OF_REST, KIND_OF_FILE, KIND_OF_REST
-from medialift.books.ledger_files import PIPELINE
+from medialift.books.plan_writing import PIPELINE
 from medialift.errors import Permanent
 from medialift.queueing import events, items
 from medialift.queueing.items import Which

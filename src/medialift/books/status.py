@@ -9,7 +9,7 @@ from sqlalchemy import Connection, text
 
 from medialift.books import ledger_files
 from medialift.books.accounts import Accounts
-from medialift.books.ledger_files import PIPELINE
+from medialift.books.plan_writing import PIPELINE
 from medialift.books.speed import SLOW_SECONDS, WINDOW_MINUTES, Minute, Speed, Upload, Whole, speed
 from medialift.queueing import control, ledger, workers
 from medialift.queueing.control import Control

@@ -17,8 +17,8 @@ from threading import Thread
 from typing import Any, TextIO
 
 from medialift.books.handler import BooksHandler
-from medialift.books.ledger_files import PIPELINE
 from medialift.books.options import Options
+from medialift.books.plan_writing import PIPELINE
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation.logs import log_to_stderr
 from medialift.queueing.database import Database
