@@ -13,6 +13,8 @@ from medialift.errors import Permanent
 
 _TRUE, _FALSE = ("true", "yes", "on", "1"), ("false", "no", "off", "0", "", "none")
 _NAMED = ("authors", "tags", "languages", "formats")
+# As many as the largest library has books: more is a slip of the keyboard, and would fill the memory.
+_MOST_IDS = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -142,11 +144,16 @@ def _ids(value: Any) -> set[int]:
         for word in part.replace(",", " ").split():
             first, dash, last = word.partition("-")
             try:
-                found.update(range(int(first), int(last) + 1) if dash else [int(first)])
+                span = range(int(first), int(last if dash else first) + 1)
             except ValueError as error:
                 raise Permanent(
                     "This is not the number of a book", repr(word), "Write ids such as 12 or 100-120"
                 ) from error
+            if len(found) + len(span) > _MOST_IDS:
+                raise Permanent(
+                    "So many books cannot be named by their ids", repr(word), f"Name at most {_MOST_IDS:,}"
+                )
+            found.update(span)
     return found
 
 

@@ -89,6 +89,7 @@ def test_a_name_that_no_book_has_is_refused_with_the_nearest(shelf, given, told)
         ({"exclude": "CBZ"}, "Write exclude as"),
         ({"ids": "one"}, "Write ids such as"),
         ({"ids": "3-"}, "Write ids such as"),
+        ({"ids": "1-1000000000"}, "Name at most 1,000,000"),
         ({"newest_first": "maybe"}, "Write yes or no"),
     ],
 )
