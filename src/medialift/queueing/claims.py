@@ -82,8 +82,7 @@ def renew(connection: Connection, leases: Iterable[Lease], *, ttl: float) -> Ren
     return Renewed(frozenset(row.id for row in rows), frozenset(row.id for row in rows if row.cancel))
 
 
-_FINISH = text(
-    """
+FINISH = """
 with ended as (
   update item
      set state = :state, lease_until = null, result = :result, error_kind = null,
@@ -98,7 +97,7 @@ select id from ended
 union
 select id from item where id = :id and lease_token = :token and state = :state
 """
-).bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
+_FINISH = text(FINISH).bindparams(bindparam("result", type_=JSONB(none_as_null=True)))
 
 
 def finish(

@@ -37,7 +37,7 @@ class Session:
         url: of the server, such as http://127.0.0.1:6006.
         connections: how many requests may be under way at once.
         timeout: seconds without a byte after which an answer counts as lost.
-        client: for tests and recorders; made here otherwise.
+        transport: for tests and recorders; made here otherwise.
     """
 
     def __init__(
@@ -48,11 +48,14 @@ class Session:
         *,
         connections: int = 8,
         timeout: float = 120.0,
-        client: httpx.AsyncClient | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self.url = url.rstrip("/")
         self._user, self._password = user, password
-        self._client = client or _client(self.url, connections, timeout)
+        # No client of httpx: its cookies, redirects and hooks do nothing here, and cost as much again.
+        self._transport = transport or _transport(self.url, connections)
+        limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None)
+        self._extensions = {"timeout": limits.as_dict()}
         self._tokens: Tokens | None = None
         self._login = asyncio.Lock()
         self.logins = 0
@@ -62,7 +65,7 @@ class Session:
         return urlsplit(self.url).hostname or ""
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._transport.aclose()
 
     async def token(self, *, instead_of: str = "") -> str:
         """The access token; a new one when it is `instead_of` that the server no longer takes.
@@ -121,12 +124,14 @@ class Session:
     async def peek(self, path: str) -> int | None:
         """The length of what would be sent, without reading it; None when the server gives nothing."""
         headers = {"Authorization": f"bearer {await self.token()}"}
+        request = self._request("GET", path, headers)
         try:
-            async with self._client.stream("GET", self.url + path, headers=headers) as reply:
-                length = reply.headers.get("Content-Length")
-                return int(length) if reply.status_code == 200 and length else None
+            reply = await self._transport.handle_async_request(request)
+            await reply.aclose()
         except httpx.HTTPError as error:
             raise Lost("The answer of the book server got lost", f"GET {path}") from error
+        length = reply.headers.get("Content-Length")
+        return int(length) if reply.status_code == 200 and length else None
 
     async def send_stream(
         self, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str], token: str
@@ -156,7 +161,9 @@ class Session:
         if token is not None:
             headers["Authorization"] = f"bearer {token}"
         try:
-            reply = await self._client.request(method, self.url + path, headers=headers, **more)
+            request = self._request(method, path, headers, **more)
+            reply = await self._transport.handle_async_request(request)
+            await reply.aread()
         except _NOT_SENT as error:
             raise Unreachable("The book server does not answer", f"{self.url} ({error})", _START) from error
         except httpx.HTTPError as error:
@@ -164,16 +171,19 @@ class Session:
             raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
         return Answer(what, reply.status_code, reply.text)
 
+    def _request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx.Request:
+        sent = {"User-Agent": "medialift", "Accept": "application/json", **headers}
+        return httpx.Request(method, self.url + path, headers=sent, extensions=self._extensions, **more)
 
-def _client(url: str, connections: int, timeout: float) -> httpx.AsyncClient:
-    limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None)
-    address = urlsplit(url)
-    proxies = getproxies()
-    if (address.scheme in proxies or "all" in proxies) and not proxy_bypass(address.hostname or ""):
+
+def _transport(url: str, connections: int) -> httpx.AsyncBaseTransport:
+    address, proxies = urlsplit(url), getproxies()
+    proxy = proxies.get(address.scheme) or proxies.get("all")
+    if proxy and not proxy_bypass(address.hostname or ""):
         # To speak to a proxy is httpx's own matter.
         pool = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        return httpx.AsyncClient(timeout=limits, limits=pool)
-    return httpx.AsyncClient(timeout=limits, transport=Wire(connections=connections))
+        return httpx.AsyncHTTPTransport(limits=pool, proxy=proxy)
+    return Wire(connections=connections)
 
 
 _RIGHTS = "Look whether the user may upload, and whether the clocks of server and backend agree"
