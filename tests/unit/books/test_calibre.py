@@ -3,7 +3,6 @@
 import errno
 import os
 import sqlite3
-import subprocess
 from contextlib import closing
 from datetime import UTC, datetime
 
@@ -581,7 +580,7 @@ def test_no_descriptor_is_left_open(library):
 
     def descriptors():
         # Not by another process: its pipes would be counted or not, as it happens.
-        return os.listdir("/proc/self/fd")
+        return list(Path("/proc/self/fd").iterdir())
 
     before = len(descriptors())
     for _ in range(3):
