@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Mapping
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -163,17 +164,25 @@ class Session:
         try:
             request = self._request(method, path, headers, **more)
             reply = await self._transport.handle_async_request(request)
-            await reply.aread()
+            # It is JSON, or a page that is shown to a person: to look which charset it claims takes longer.
+            said = (await reply.aread()).decode("utf-8", "replace")
         except _NOT_SENT as error:
             raise Unreachable("The book server does not answer", f"{self.url} ({error})", _START) from error
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
-        return Answer(what, reply.status_code, reply.text)
+        return Answer(what, reply.status_code, said)
 
     def _request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx.Request:
         sent = {"User-Agent": "medialift", "Accept": "application/json", **headers}
-        return httpx.Request(method, self.url + path, headers=sent, extensions=self._extensions, **more)
+        return httpx.Request(
+            method, _parsed(self.url + path), headers=sent, extensions=self._extensions, **more
+        )
+
+
+@lru_cache(maxsize=64)
+def _parsed(url: str) -> httpx.URL:
+    return httpx.URL(url)
 
 
 def _transport(url: str, connections: int) -> httpx.AsyncBaseTransport:
