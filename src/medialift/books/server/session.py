@@ -3,31 +3,28 @@
 What counts after a failure is whether the server may have done what was asked. `Unreachable` and
 `Unauthorized` say that it has not; `Lost` and `Broken` say that nobody knows. Only requests that change
 nothing are sent again here; all others are for the caller, who looks before he repeats.
+
+The client is aiohttp's: bringing a book is half a dozen small requests, and with httpx's they would take
+most of a worker's time. aiohttp repeats by itself only what changes nothing, and deletions.
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Mapping
-from functools import lru_cache
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
+from urllib.parse import quote, urlencode, urlsplit
 
-import httpx
+import aiohttp
 from pydantic import SecretStr
+from yarl import URL
 
 from medialift.books.server import answers
 from medialift.books.server.answers import Answer, Broken, Lost, Refused, Tokens, Unauthorized, Unreachable
-from medialift.books.server.wire import Wire
-
-# httpx writes every address into its log, and those of downloads hold tokens.
-logging.getLogger("httpx").setLevel(logging.WARNING)
 
 _RETRIES_OF_READING = 2
 _CONNECT_SECONDS = 10.0
-_NOT_SENT = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.UnsupportedProtocol)
+_NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
 _START = "Start the book server, or correct books.server"
 
 
@@ -38,7 +35,7 @@ class Session:
         url: of the server, such as http://127.0.0.1:6006.
         connections: how many requests may be under way at once.
         timeout: seconds without a byte after which an answer counts as lost.
-        transport: for tests and recorders; made here otherwise.
+        traces: of recorders, which are told of every request.
     """
 
     def __init__(
@@ -49,14 +46,12 @@ class Session:
         *,
         connections: int = 8,
         timeout: float = 120.0,
-        transport: httpx.AsyncBaseTransport | None = None,
+        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self.url = url.rstrip("/")
         self._user, self._password = user, password
-        # No client of httpx: its cookies, redirects and hooks do nothing here, and cost as much again.
-        self._transport = transport or _transport(self.url, connections)
-        limits = httpx.Timeout(timeout, connect=min(timeout, _CONNECT_SECONDS), pool=None)
-        self._extensions = {"timeout": limits.as_dict()}
+        self._connections, self._timeout, self._traces = connections, timeout, list(traces)
+        self._opened: aiohttp.ClientSession | None = None
         self._tokens: Tokens | None = None
         self._login = asyncio.Lock()
         self.logins = 0
@@ -66,7 +61,8 @@ class Session:
         return urlsplit(self.url).hostname or ""
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        if self._opened is not None:
+            await self._opened.close()
 
     async def token(self, *, instead_of: str = "") -> str:
         """The access token; a new one when it is `instead_of` that the server no longer takes.
@@ -125,14 +121,12 @@ class Session:
     async def peek(self, path: str) -> int | None:
         """The length of what would be sent, without reading it; None when the server gives nothing."""
         headers = {"Authorization": f"bearer {await self.token()}"}
-        request = self._request("GET", path, headers)
         try:
-            reply = await self._transport.handle_async_request(request)
-            await reply.aclose()
-        except httpx.HTTPError as error:
+            async with self._request("GET", path, headers) as reply:
+                length = reply.headers.get("Content-Length")
+                return int(length) if reply.status == 200 and length else None
+        except (aiohttp.ClientError, TimeoutError) as error:
             raise Lost("The answer of the book server got lost", f"GET {path}") from error
-        length = reply.headers.get("Content-Length")
-        return int(length) if reply.status_code == 200 and length else None
 
     async def send_stream(
         self, path: str, body: AsyncIterator[bytes], headers: Mapping[str, str], token: str
@@ -162,37 +156,50 @@ class Session:
         if token is not None:
             headers["Authorization"] = f"bearer {token}"
         try:
-            request = self._request(method, path, headers, **more)
-            reply = await self._transport.handle_async_request(request)
-            # It is JSON, or a page that is shown to a person: to look which charset it claims takes longer.
-            said = (await reply.aread()).decode("utf-8", "replace")
+            async with self._request(method, path, headers, **more) as reply:
+                return Answer(what, reply.status, await reply.text("utf-8", "replace"))
         except _NOT_SENT as error:
             raise Unreachable("The book server does not answer", f"{self.url} ({error})", _START) from error
-        except httpx.HTTPError as error:
+        except (aiohttp.ClientError, TimeoutError) as error:
             reason = str(error) or type(error).__name__
             raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
-        return Answer(what, reply.status_code, said)
 
-    def _request(self, method: str, path: str, headers: Mapping[str, str], **more: Any) -> httpx.Request:
-        sent = {"User-Agent": "medialift", "Accept": "application/json", **headers}
-        return httpx.Request(
-            method, _parsed(self.url + path), headers=sent, extensions=self._extensions, **more
+    def _request(
+        self,
+        method: str,
+        path: str,
+        headers: Mapping[str, str],
+        *,
+        json: Any = None,
+        params: Mapping[str, str | int] | None = None,
+        content: bytes | AsyncIterator[bytes] | None = None,
+    ) -> Any:
+        query = "?" + urlencode(params, quote_via=quote) if params else ""
+        return self._client.request(
+            method,
+            URL(self.url + path + query, encoded=True),  # quoted already, as the server's routes want it
+            headers=headers,
+            json=json,
+            data=content,
+            allow_redirects=False,
         )
 
-
-@lru_cache(maxsize=64)
-def _parsed(url: str) -> httpx.URL:
-    return httpx.URL(url)
-
-
-def _transport(url: str, connections: int) -> httpx.AsyncBaseTransport:
-    address, proxies = urlsplit(url), getproxies()
-    proxy = proxies.get(address.scheme) or proxies.get("all")
-    if proxy and not proxy_bypass(address.hostname or ""):
-        # To speak to a proxy is httpx's own matter.
-        pool = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-        return httpx.AsyncHTTPTransport(limits=pool, proxy=proxy)
-    return Wire(connections=connections)
+    @property
+    def _client(self) -> aiohttp.ClientSession:
+        if self._opened is None:  # it belongs to the event loop, which runs only now
+            self._opened = aiohttp.ClientSession(
+                connector=aiohttp.TCPConnector(limit=self._connections),
+                timeout=aiohttp.ClientTimeout(
+                    total=None,
+                    sock_connect=min(self._timeout, _CONNECT_SECONDS),
+                    sock_read=self._timeout,
+                ),
+                headers={"User-Agent": "medialift", "Accept": "application/json"},
+                cookie_jar=aiohttp.DummyCookieJar(),
+                trace_configs=self._traces,
+                trust_env=True,
+            )
+        return self._opened
 
 
 _RIGHTS = "Look whether the user may upload, and whether the clocks of server and backend agree"
