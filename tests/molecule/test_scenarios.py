@@ -42,7 +42,8 @@ def test_scenario(scenario, tmp_path):
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        timeout=900,
+        # The longest takes ten minutes alone, and others run beside it.
+        timeout=2400,
         check=False,
     )
     assert ended.returncode == 0, ended.stdout
