@@ -16,10 +16,12 @@ def test_the_installed_package_knows_which_release_it_is(host):
 
 
 def test_every_room_of_the_package_can_be_imported_there(host):
+    # The script of the migrations is no module: Alembic runs it, in a context that only Alembic has.
     code = (
         "import importlib, pkgutil, medialift\n"
         "for found in pkgutil.walk_packages(medialift.__path__, 'medialift.'):\n"
-        "    importlib.import_module(found.name)\n"
+        "    if found.name != 'medialift.queueing.migrations.env':\n"
+        "        importlib.import_module(found.name)\n"
     )
     host.check_output("/opt/medialift/current/bin/python -c %s", code)
 
