@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 from pydantic import SecretStr
@@ -197,9 +198,16 @@ class Session:
                 headers={"User-Agent": "medialift", "Accept": "application/json"},
                 cookie_jar=aiohttp.DummyCookieJar(),
                 trace_configs=self._traces,
-                trust_env=True,
+                # Not `trust_env`: that looks the environment through at each request, in a thread.
+                proxy=_proxy_to(self.url),
             )
         return self._opened
+
+
+def _proxy_to(url: str) -> str | None:
+    """The proxy that the environment names for an address."""
+    address, proxies = urlsplit(url), getproxies()
+    return None if proxy_bypass(address.hostname or "") else proxies.get(address.scheme)
 
 
 _RIGHTS = "Look whether the user may upload, and whether the clocks of server and backend agree"
