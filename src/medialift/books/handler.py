@@ -343,8 +343,8 @@ def read_map(path: Path | None) -> dict[str, str]:
 
 
 def _books_at_once(parallel: int) -> int:
-    """Books that are worked on: while some are being written down, others are sent."""
-    return parallel + (parallel + 1) // 2
+    """Books that are worked on: while one is read or written down, another is with the server."""
+    return 2 * parallel
 
 
 def _host(url: str) -> str:
