@@ -143,7 +143,8 @@ def test_workers_are_added_and_taken_away_by_their_number(shelf: Shelf) -> None:
     enabled = "find /etc/systemd/system -name 'medialift-books-worker@[0-9]*' | wc -l"
     for count in (5, 2):
         succeed("bookshelf", artifacts=shelf.artifacts, variables={"books_workers_count": count})
-        assert [on(machine, enabled) for machine in (BOOKS_NAME, BOOKS_WORKER_NAME)] == [str(count)] * 2
+        found = [on(machine, enabled).strip() for machine in (BOOKS_NAME, BOOKS_WORKER_NAME)]
+        assert found == [str(count)] * 2
 
 
 def test_no_secret_is_in_any_output_report_journal_or_command_line(shelf: Shelf) -> None:
