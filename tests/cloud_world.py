@@ -9,7 +9,9 @@ import contextlib
 import http.client
 import io
 import json
+import os
 import socket
+import tempfile
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -17,6 +19,7 @@ from dataclasses import dataclass, field
 from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import paramiko
 import yaml
@@ -218,8 +221,15 @@ def make_cloud_world(folder: Path, *, delay: float = 0.05) -> Iterator[CloudWorl
             "poll": "50ms",
         },
     )
+    # Runs of one machine wait for each other by a lock there: worlds that only share this machine must not.
+    locks = folder / "tmp"
+    locks.mkdir()
     try:
-        yield world
+        with (
+            mock.patch.dict(os.environ, {"TMPDIR": str(locks)}),
+            mock.patch.object(tempfile, "tempdir", str(locks)),
+        ):
+            yield world
     finally:
         stand_in.faults.clear()
         # What is still under way ends before its machines are taken down.

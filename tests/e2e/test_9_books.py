@@ -64,7 +64,10 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Any:
             BOOKS_NAME, "ls -d /etc/medialift /etc/mybookshelf2 /opt/medialift /etc/postgresql 2>&1 || true"
         )
         deployed = succeed("bookshelf", artifacts=artifacts)
-        migrated = succeed("books_migrate", artifacts=artifacts)
+        # Slowly enough that both machines find work, whichever of them starts its workers first.
+        size = sum(file.stat().st_size for file in library.rglob("*") if file.name != "metadata.db")
+        slowly = {"books_migrate_bandwidth": f"{size // 20} B"}
+        migrated = succeed("books_migrate", artifacts=artifacts, variables=slowly)
         yield Shelf(library, artifacts, checked, untouched, deployed, migrated)
     finally:
         books.stop(SETTINGS)

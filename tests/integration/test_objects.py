@@ -75,7 +75,7 @@ def test_a_refusal_is_permanent_and_an_outage_is_not(world, impatient):
 
 def test_a_short_outage_is_not_even_noticed(world):
     world.faults.add("status503", "GET", times=3)
-    objects.check(world.store, world.bucket, write=False)
+    objects.check(other(world, patience=30), world.bucket, write=False)
 
 
 def test_small_objects_are_put_read_listed_and_deleted(world):
