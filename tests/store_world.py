@@ -83,8 +83,7 @@ def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
         ),
     ):
         assert wait_until(answers(f"http://127.0.0.1:{control}/counters"), at_most=10, every=0.1)
-        # Short patience: a test waits for the error, a person would rather wait for the store.
-        store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=2.5)
+        store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=20)
         world = StoreWorld(
             store, bucket, Faults(f"http://127.0.0.1:{control}"), moto, f"http://127.0.0.1:{port}"
         )
