@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -64,10 +64,9 @@ class Cursor(ABC):
 class Store(Cursor):
     """A database; `words_match` and `index_words` are where the two differ."""
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Cursor]:
-        raise NotImplementedError
-        yield self
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Cursor]:
+        """Statements that count together, or not at all."""
 
     @abstractmethod
     async def open(self, *, users: Sequence[Login] = USERS) -> None:

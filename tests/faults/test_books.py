@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -277,6 +278,19 @@ def test_a_library_that_is_not_mounted_has_no_book_missing(migration: Migration)
     migration.until(lambda: bool(migration.rows("select from book_file")))
     folder.rename(folder.with_name("away"))
     migration.until(lambda: bool(migration.rows("select from worker where paused_why <> ''")), at_most=30)
+    folder.with_name("away").rename(folder)
+    migration.wait(worker)
+    assert "skipped" not in migration.files() and adds_up(migration, files)
+
+
+@pytest.mark.fault(catalogue.BOOKS_DISK)
+def test_a_worker_that_starts_before_the_library_is_mounted_waits_for_it(migration: Migration):
+    files = fill(migration)
+    folder = migration.library.folder
+    folder.rename(folder.with_name("away"))
+    worker = migration.spawn("one")
+    time.sleep(4)
+    assert worker.poll() is None
     folder.with_name("away").rename(folder)
     migration.wait(worker)
     assert "skipped" not in migration.files() and adds_up(migration, files)

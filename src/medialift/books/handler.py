@@ -18,6 +18,7 @@ from medialift.books.bandwidth import Bandwidth
 from medialift.books.book_work import BookWork
 from medialift.books.breaker import Breaker
 from medialift.books.calibre import Calibre
+from medialift.books.calibre_file import DATABASE
 from medialift.books.calibre_rows import Book
 from medialift.books.committing import Pen
 from medialift.books.description import Words
@@ -84,6 +85,9 @@ class BooksHandler:
         settings = self._settings
         await self.close()
         library = self._library()
+        if not await asyncio.to_thread((library / DATABASE).exists):
+            # The plan was made from it, so it is not a wrong name: its disk or share is away.
+            raise Transient("The library is away", str(library), "Look at its mount")
         transfer = Transfer(settings.transfer, settings.server_books)
         await asyncio.to_thread(transfer.check, library)
         self._calibre = await asyncio.to_thread(Calibre.open, library)
@@ -119,7 +123,7 @@ class BooksHandler:
             random=Random(),  # noqa: S311  it keeps workers apart, and guards nothing
             sleep=lambda seconds: _sleep(seconds, crew.draining),
             highest_ebook=await server.highest_ebook(),
-            library_there=lambda: (library / "metadata.db").exists(),
+            library_there=lambda: (library / DATABASE).exists(),
         )
         self._begin(self._learn())
 
@@ -316,7 +320,6 @@ def client_of(settings: BooksSettings) -> Server:
         settings.server,
         settings.user,
         settings.password,
-        connections=settings.parallel_uploads + 4,
         timeout=settings.timeout,
     )
     address = settings.socket or f"ws://{_host(settings.server)}:{_SOCKET_PORT}/ws"

@@ -22,6 +22,7 @@ from yarl import URL
 
 from medialift.books.server import answers
 from medialift.books.server.answers import Answer, Broken, Lost, Refused, Tokens, Unauthorized, Unreachable
+from medialift.errors import MedialiftError
 
 _RETRIES_OF_READING = 2
 _CONNECT_SECONDS = 10.0
@@ -34,7 +35,7 @@ class Session:
 
     Args:
         url: of the server, such as http://127.0.0.1:6006.
-        connections: how many requests may be under way at once.
+        connections: how many requests may be under way at once; 0: as many as the caller makes.
         timeout: seconds without a byte after which an answer counts as lost.
         traces: of recorders, which are told of every request.
     """
@@ -45,7 +46,7 @@ class Session:
         user: str,
         password: SecretStr,
         *,
-        connections: int = 8,
+        connections: int = 0,
         timeout: float = 120.0,
         traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
@@ -162,6 +163,8 @@ class Session:
         except _NOT_SENT as error:
             raise Unreachable("The book server does not answer", f"{self.url} ({error})", _START) from error
         except (aiohttp.ClientError, TimeoutError) as error:
+            if isinstance(ours := error.__cause__, MedialiftError):
+                raise ours from error  # not the server: what was to be sent could not be read
             reason = str(error) or type(error).__name__
             raise Lost("The answer of the book server got lost", f"{what} ({reason})") from error
 
