@@ -13,13 +13,18 @@ import typer.main
 from typer.core import TyperGroup
 
 import medialift
-from medialift.cli import cloud, config, doctor, job, mounts, notify, plex, store, support
 from medialift.cli.face import Face
 from medialift.cli.session import Session, exit_code
 from medialift.errors import MedialiftError
 
-# Groups that are imported when they are called: a database's driver takes longer than most commands run.
-_LATER = ("books", "queue")
+# Each is imported when it is called: the SDK of a cloud, or the driver of a database, takes longer than most
+# commands run, and every worker of every unit starts here.
+_MODULES = {
+    **{name: name for name in ("plex", "mounts", "config", "job", "cloud", "store", "notify")},
+    "doctor": "doctor",
+    "support-bundle": "support",
+    **{name: name for name in ("books", "queue")},
+}
 
 
 class Program(TyperGroup):
@@ -27,13 +32,13 @@ class Program(TyperGroup):
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The names of all groups and commands."""
-        return [*super().list_commands(ctx), *_LATER]
+        return [*super().list_commands(ctx), *_MODULES]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The group or command of a name."""
-        if cmd_name not in _LATER:
+        if cmd_name not in _MODULES:
             return super().get_command(ctx, cmd_name)
-        found = typer.main.get_command(import_module(f"medialift.cli.{cmd_name}").app)
+        found = typer.main.get_command(import_module(f"medialift.cli.{_MODULES[cmd_name]}").app)
         found.name = cmd_name
         return found
 
@@ -67,15 +72,6 @@ app = typer.Typer(
     help="Lifts heavy work off a home media server. A run can fail, but it can never make a library worse.",
     epilog="Exit codes: 0 ok, 1 failed, 2 bad input, 3 refused to protect a library, 75 may work later.",
 )
-app.add_typer(plex.app, name="plex")
-app.add_typer(mounts.app, name="mounts")
-app.add_typer(config.app, name="config")
-app.add_typer(job.app, name="job")
-app.add_typer(cloud.app, name="cloud")
-app.add_typer(store.app, name="store")
-app.add_typer(notify.app, name="notify")
-app.command("doctor")(doctor.doctor)
-app.command("support-bundle")(support.support_bundle)
 
 
 def _version(wanted: bool) -> None:

@@ -9,7 +9,10 @@ from medialift.cli import session
 from medialift.cli.face import MARKS
 from medialift.doctor import Finding, Host, examine
 
+app = typer.Typer(add_completion=False)
 
+
+@app.command()
 def doctor(context: typer.Context) -> None:
     """Check this host for everything its jobs need, and say what to do. Exit code 1: jobs would fail."""
     run = session.of(context)

@@ -19,9 +19,11 @@ from medialift.diagnostics.part import Limits
 from medialift.foundation import process
 from medialift.foundation.units import format_size, parse_duration, parse_size
 
+app = typer.Typer(add_completion=False)
 _JOURNAL_SECONDS = 60.0
 
 
+@app.command()
 def support_bundle(
     context: typer.Context,
     out: Annotated[Path, typer.Option(help="Folder that it is written into.")] = Path(),
