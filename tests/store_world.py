@@ -82,7 +82,7 @@ def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
             *("--upstream", f"127.0.0.1:{port}", "--control", str(control)),
         ),
     ):
-        assert wait_until(answers(f"http://127.0.0.1:{control}/counters"), at_most=10, every=0.1)
+        assert wait_until(answers(f"http://127.0.0.1:{control}/counters"), at_most=60, every=0.1)
         store = Store(f"http://127.0.0.1:{proxy}", REGION, ACCESS_KEY, SECRET_KEY, timeout=2, patience=20)
         world = StoreWorld(
             store, bucket, Faults(f"http://127.0.0.1:{control}"), moto, f"http://127.0.0.1:{port}"
@@ -95,7 +95,7 @@ def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
 def moto_at(port: int) -> Iterator[subprocess.Popen[bytes]]:
     """A store without anything in it, at a port of this machine."""
     with _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as server:
-        assert wait_until(answers(f"http://127.0.0.1:{port}/moto-api/data.json"), at_most=30, every=0.1)
+        assert wait_until(answers(f"http://127.0.0.1:{port}/moto-api/data.json"), at_most=60, every=0.1)
         yield server
 
 
