@@ -13,12 +13,12 @@ DATA = "/srv/plex/config/Library/Application Support/Plex Media Server/Plug-in S
 
 
 @pytest.fixture(scope="module")
-def torn_down(tmp_path_factory):
+def torn_down(delta, tmp_path_factory):
     """A home that was prepared, then torn down."""
     artifacts = tmp_path_factory.mktemp("teardown")
     world.up()
     if on_home("test -s '" + DATA + "/com.plexapp.plugins.library.db'").returncode != 0:
-        succeed("plex_home", artifacts=artifacts)  # this chapter is told alone
+        succeed("plex_home", artifacts=artifacts)  # a chapter before took it back
     before = burst_world.archives()
     succeed("teardown", artifacts=artifacts, **HOME)
     return artifacts, before
