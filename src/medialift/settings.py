@@ -359,6 +359,109 @@ class WorkerSettings(_Section):
         return self
 
 
+class StuckSettings(_Section):
+    """How long a worker may go without progress; what is not given for a pipeline is as the default says."""
+
+    progress: Duration | None = Field(
+        default=None, gt=0, description="time without progress after which one that finished items is stuck"
+    )
+    starting: Duration | None = Field(
+        default=None, gt=0, description="time without progress after which one that still starts is stuck"
+    )
+    activity: Duration | None = Field(
+        default=None, gt=0, description="time without activity after which one in any other phase is stuck"
+    )
+    phases: Mapping[str, Duration] = Field(
+        default_factory=dict, description="times for single phases, by their names, before all of the above"
+    )
+
+
+class ModelSettings(_Section):
+    """A language model that may be asked what ails a worker. It decides within bounds only."""
+
+    enabled: bool = Field(default=False, description="ask it at all; without it the rules decide")
+    base_url: WebAddress = Field(
+        default="https://api.openai.com/v1",
+        description="address of an OpenAI-compatible API",
+    )
+    name: str = Field(default="", examples=["gpt-5-mini"], description="name of the model")
+    key_file: AbsolutePath | None = Field(
+        default=None,
+        examples=["/etc/medialift/model.key"],
+        description="file with its key, mode 0600; without it OPENAI_API_KEY of the environment; a local "
+        "server may need none",
+    )
+    timeout: Duration = Field(default=60.0, gt=0, description="longest that an answer may take")
+    confidence: float = Field(
+        default=0.6, ge=0, le=1, description="answers that are less sure than this are not followed"
+    )
+    tokens_per_day: int = Field(
+        default=200_000, ge=0, description="tokens that all questions of a day may take together"
+    )
+    answer_tokens: int = Field(default=2000, ge=200, description="tokens that one answer may take")
+
+
+class ScalingSettings(_Section):
+    """The number of workers by pressure; a pipeline without a target keeps its fixed number."""
+
+    targets: Mapping[str, int] = Field(
+        default_factory=dict, description="workers of each pipeline on this host when nothing is in their way"
+    )
+    lowest: int = Field(default=1, ge=1, description="workers of a pipeline that always remain")
+    saturated: float = Field(
+        default=0.9, gt=0, le=1, description="share of the time a disk is busy from which on it is saturated"
+    )
+    calm: float = Field(default=0.5, gt=0, le=1, description="below it there is room for one more worker")
+    memory: float = Field(
+        default=0.9, gt=0, le=1, description="share of the host's memory in use that counts as saturated"
+    )
+    latency: Duration = Field(
+        default=10.0, gt=0, description="time for a simple answer of the server that counts as saturated"
+    )
+    down_cooldown: Duration = Field(default=300.0, gt=0, description="time between two steps down")
+    up_cooldown: Duration = Field(default=600.0, gt=0, description="time after any step before one up")
+
+
+class HealingSettings(_Section):
+    """Watching the workers of this host, and repairing those that are stuck."""
+
+    enabled: bool = Field(default=True, description="watch and repair; off: nothing is looked at or touched")
+    repair: bool = Field(default=True, description="off: findings are told and kept, and nothing is touched")
+    every: Duration = Field(default=60.0, gt=0, description="time between two rounds")
+    floor: Duration = Field(default=600.0, ge=0, description="a worker that runs for less is never touched")
+    progress: Duration = Field(
+        default=300.0, gt=0, description="time without progress after which one that finished items is stuck"
+    )
+    starting: Duration = Field(
+        default=1200.0, gt=0, description="time without progress after which one that still starts is stuck"
+    )
+    activity: Duration = Field(
+        default=300.0, gt=0, description="time without activity after which one in any other phase is stuck"
+    )
+    silence: Duration = Field(
+        default=180.0, gt=0, description="time without a sign of life after which its process is stuck"
+    )
+    crashes: int = Field(
+        default=5, ge=2, description="starts within ten minutes without progress that make a crash loop"
+    )
+    pipelines: Mapping[str, StuckSettings] = Field(
+        default_factory=dict, description="other times for single pipelines: [healing.pipelines.books]"
+    )
+    cooldown: Duration = Field(default=600.0, ge=0, description="time between two remedies of one worker")
+    attempts: int = Field(default=3, ge=1, description="remedies that may fail before it is paused and told")
+    verify: Duration = Field(
+        default=120.0, gt=0, description="time after a remedy after which progress must be seen"
+    )
+    drain: Duration = Field(
+        default=180.0, gt=0, description="longest that a worker may take to end before it is killed"
+    )
+    code_fixes: bool = Field(
+        default=False, description="let the model propose edits of the code; each is tested first"
+    )
+    model: ModelSettings = ModelSettings()
+    scaling: ScalingSettings = ScalingSettings()
+
+
 class RuntimeSettings(_Section):
     """How this program behaves."""
 
@@ -386,6 +489,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     books: BooksSettings = BooksSettings()
     workers: WorkerSettings = WorkerSettings()
+    healing: HealingSettings = HealingSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     @classmethod
