@@ -208,8 +208,9 @@ class NotifySettings(_Section):
         default=(),
         description="Apprise addresses, such as ntfy://… or mailto://…; they hold tokens, so are secret",
     )
-    events: tuple[Literal["ended", "failed", "overspent"], ...] = Field(
-        default=("ended", "failed", "overspent"), description="events that are told"
+    events: tuple[Literal["ended", "failed", "overspent", "stuck", "escalated", "code_fixed"], ...] = Field(
+        default=("ended", "failed", "overspent", "stuck", "escalated", "code_fixed"),
+        description="events that are told",
     )
 
 
