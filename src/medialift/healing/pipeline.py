@@ -18,12 +18,15 @@ class Knob:
         variable: the environment variable that sets it, such as MEDIALIFT_BOOKS__BATCH.
         lowest, highest: bounds, both included.
         whole: it is a whole number.
+        control: the column of the ledger's `control` that sets it for all workers by hand, before the
+            variable; "" when there is none.
     """
 
     variable: str
     lowest: float
     highest: float
     whole: bool = True
+    control: str = ""
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,8 @@ class Pipeline:
     Attributes:
         name: as the ledger has it.
         unit: its systemd template with {number}: medialift-books-worker@{number}.service.
+        target: the systemd target that takes its workers with it; enabled workers are linked to it.
+        command: what a worker runs, behind `python -m medialift`.
         starting: phases in which a worker is still initialising or discovering.
         knobs: {setting: Knob}.
         modules: what a CODE_FIX may edit, relative to the package: books/speed.py.
@@ -44,6 +49,8 @@ class Pipeline:
 
     name: str
     unit: str
+    target: str = ""
+    command: Sequence[str] = ()
     starting: frozenset[str] = frozenset({""})
     knobs: Mapping[str, Knob] = field(default_factory=dict)
     modules: Sequence[str] = ()
