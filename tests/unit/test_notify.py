@@ -100,6 +100,6 @@ def test_a_secret_quoted_in_a_notice_is_masked(receiver):
 def test_every_event_can_be_wanted_and_has_its_looks(receiver):
     wanted = NotifySettings().events
     assert set(wanted) == set(Event)
-    deliveries = send([Notice(event, "It happened", "") for event in Event], [address(receiver)], wanted)
+    deliveries = send([Notice(event, "It happened", "here") for event in Event], [address(receiver)], wanted)
     assert [delivery.ok for delivery in deliveries] == [True] * len(Event)
     assert len(receiver.received) == len(Event)
