@@ -39,11 +39,28 @@ class MountHealth:
 
 @dataclass(frozen=True)
 class DiskSpace:
-    """Free space of a file system that the pipeline writes to, or that holds the ledger, in bytes."""
+    """Free space of a file system that the pipeline writes to, or that holds the ledger, in bytes.
+
+    `files_free`: files that can still be made there; None where there is no limit.
+    """
 
     path: str
     free: int
     total: int
+    files_free: int | None = None
+
+
+@dataclass(frozen=True)
+class KnobNow:
+    """A setting that may be changed: what it is for this worker now, and its bounds, both included.
+
+    `fixed`: it was set for all workers by hand; setting it for one of them changes nothing.
+    """
+
+    now: float
+    lowest: float
+    highest: float
+    fixed: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,12 +70,21 @@ class Evidence:
     Attributes:
         log: its newest lines, secrets redacted, the newest last.
         patterns: errors that repeat in them, the most frequent first.
-        items: {"first": key, "last": key, "current": key, "attempts": n} of the items that it holds.
+        items: of the items that it holds {"first": key, "last": key, "held": n}; of the one that it works on
+            {"current": key, "attempts": n, "lost": n}, and of one that keeps coming back to it and stands out
+            {"repeating": key, "repeating_lost": n, "repeating_again": n}. Lost: its worker ended with it;
+            attempts and again count those that were put off too.
         stack: of its process, one line per frame and thread; () when none could be taken.
         files: paths that its process has open.
-        process: {"rss", "cpu_seconds", "read_bytes", "write_bytes", "threads", "open_files", "state"}.
+        process: {"rss", "cpu_seconds", "read_bytes", "write_bytes", "threads", "open_files", "state"}, what
+            it did while it was looked at {"looked", "busy", "moved"} (seconds, share of one processor, bytes
+            of disks), where its threads wait within the kernel {"waits": [name]}, and the host's memory
+            {"host_total", "host_available"}. Of one that has ended only {"state": "gone"}.
         memory_limit: bytes that its service may use; None without a limit.
         blocked: seconds for which the ledger's database has made it wait for a lock; 0.0 when it has not.
+        blocker: who holds that lock: "itself", or what the database knows of the other session.
+        knobs: what a CONFIG_FIX could change of its settings.
+        pressure: what the host's pressure was when it was last measured: `pressure.Pressure` as a dict.
         missing: {what: why it could not be collected}.
     """
 
@@ -75,6 +101,9 @@ class Evidence:
     server: ServerHealth | None = None
     disks: tuple[DiskSpace, ...] = ()
     blocked: float = 0.0
+    blocker: str = ""
+    knobs: Mapping[str, KnobNow] = field(default_factory=dict)
+    pressure: Mapping[str, Any] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
