@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from math import inf
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,13 @@ class Observed:
         held: items that are leased to it.
         waiting: items of its queue that are ready and due: work that it could take.
         queue_rests: why its whole queue rests (paused, outside of its hours); "" when it does not.
-        lives: how many times it started in the last ten minutes, this one included.
+        lives: how many times it started in the last ten minutes, this one included; counted from the last
+            life on that did anything, that was told to end, or that a remedy ended.
         again: attempts at its current item, or at the item it holds, that were lost or put off so far.
+        free: since when it could work without a break: neither it nor its queue rested, and it was never
+            out of the ledger's reach. What it did not do before is not held against it.
+        due: since when there has been work for it: the oldest item that it holds, or that waits.
+        ending: it ends, or has ended, because it was told to.
     """
 
     name: str
@@ -49,6 +55,9 @@ class Observed:
     queue_rests: str
     lives: int = 1
     again: int = 0
+    free: float = inf
+    due: float = inf
+    ending: bool = False
 
     @property
     def progress(self) -> tuple[int, int, int, int]:

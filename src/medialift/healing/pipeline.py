@@ -39,6 +39,7 @@ class Pipeline:
         target: the systemd target that takes its workers with it; enabled workers are linked to it.
         command: what a worker runs, behind `python -m medialift`.
         starting: phases in which a worker is still initialising or discovering.
+        discovering: phases in which a worker looks for work itself, and so has some although no item waits.
         knobs: {setting: Knob}.
         modules: what a CODE_FIX may edit, relative to the package: books/speed.py.
         guarded: names whose calls a CODE_FIX may neither remove nor add a way around, such as `held`.
@@ -52,6 +53,7 @@ class Pipeline:
     target: str = ""
     command: Sequence[str] = ()
     starting: frozenset[str] = frozenset({""})
+    discovering: frozenset[str] = frozenset()
     knobs: Mapping[str, Knob] = field(default_factory=dict)
     modules: Sequence[str] = ()
     guarded: Sequence[str] = ()

@@ -1,4 +1,4 @@
-"""Clearing away what nobody needs any more, a little at a time: jobs that ended, old rates and history, gone workers."""
+"""Clearing away what nobody needs any more, a little at a time: jobs that ended, what is old, who is gone."""
 
 from __future__ import annotations
 
