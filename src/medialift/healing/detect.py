@@ -1,7 +1,7 @@
 """Is a worker stuck? Judged from what the ledger says of it: progress counts, signs of life alone do not.
 
-It is the flowchart of the original monitor, and what it did not know: no time counts in which a worker rested,
-had nothing to do, or could not reach the ledger.
+It is the flowchart of the original monitor, and what that did not know: no time counts in which a worker
+rested, had nothing to do, or could not reach the ledger.
 """
 
 from __future__ import annotations
@@ -143,22 +143,23 @@ def _silence(seen: Observed, limits: Limits, member: Member | None) -> Verdict:
 def _progress(seen: Observed, limits: Limits) -> Verdict:
     """Whether it gets on, since it could."""
     if seen.items or seen.files:
-        trouble, limit, since = Trouble.NO_PROGRESS, limits.progress, _idle(seen)
-        done = f"{seen.items} items" if seen.items else f"{seen.files} files"
-        what = f"It finished {done}, and has made no progress for"
+        trouble, limit, idle = Trouble.NO_PROGRESS, limits.progress, _idle(seen)
+        said = f"It has finished {seen.items or seen.files} {'items' if seen.items else 'files'}"
     elif limits.is_starting or limits.discovers:
-        trouble, limit, since = Trouble.NOT_STARTING, limits.starting, _idle(seen)
-        what = f"It still starts ({seen.phase or 'no phase yet'}), and has made no progress for"
+        trouble, limit, idle = Trouble.NOT_STARTING, limits.starting, _idle(seen)
+        said = f"It still starts ({seen.phase or 'no phase yet'})"
     else:
-        trouble, limit = Trouble.NO_ACTIVITY, limits.activity
-        since = min(_idle(seen), seen.phase_age)
-        what = f"It is at {seen.phase!r}, has finished nothing, and has shown no activity for"
-    since = min(since, seen.free, *(() if limits.discovers else (seen.due,)))
+        # Coming into another phase is activity, and no progress.
+        trouble, limit, idle = Trouble.NO_ACTIVITY, limits.activity, min(_idle(seen), seen.phase_age)
+        said = f"It has finished nothing yet ({seen.phase})"
+    since = min(idle, seen.free, idle if limits.discovers else seen.due)
+    lacking = "activity" if trouble is Trouble.NO_ACTIVITY else "progress"
     if since <= limit:
-        return _well(f"It works: {what.partition(',')[0][3:]}")
+        return _well(f"{said}, and could have shown {lacking} for {format_duration(since)} at most")
     return Verdict(
         trouble,
-        f"{what} {format_duration(since)}, and may for {format_duration(limit)}",
+        f"{said}, and has shown no {lacking} for {format_duration(since)}: it may for "
+        f"{format_duration(limit)}",
         since=since,
         limit=limit,
     )

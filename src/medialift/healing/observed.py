@@ -28,7 +28,8 @@ class Observed:
         again: attempts at its current item, or at the item it holds, that were lost or put off so far.
         free: since when it could work without a break: neither it nor its queue rested, and it was never
             out of the ledger's reach. What it did not do before is not held against it.
-        due: since when there has been work for it: the oldest item that it holds, or that waits.
+        due: since when there has been work for it, whenever it was looked: an item that it held, or one that
+            waited. An item that comes and goes does not make it younger.
         ending: it ends, or has ended, because it was told to.
     """
 

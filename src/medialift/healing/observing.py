@@ -13,9 +13,8 @@ COUNTED = 1000
 """So many waiting items are counted at most: those that would be claimed next."""
 
 # Ages are of the moment of this statement, not of the transaction that it is in. Nobody could give a sign of
-# life while the database was away: no silence is older than the server. `changed` of a leased item is the
-# moment of its claim, since renewing it touches the lease only. Who ended because a remedy told it to is to
-# run.
+# life while the database was away: no silence is older than the server. Who ended because a remedy told it to
+# is to run.
 _OBSERVE = text(
     """
 with moment as materialized (
@@ -25,17 +24,17 @@ mine as materialized (
 queue as materialized (
   select q.collection, coalesce(c.paused, false) as paused, coalesce(c.closed, false) as closed,
          coalesce(c.paused_why, '') as paused_why, coalesce(c.hours, '') as hours, c.turned,
-         ready.items, ready.oldest
+         ready.items
     from (select distinct collection from mine) q
     left join control c on c.pipeline = :pipeline and c.collection = q.collection
     cross join lateral (
-      select count(*) as items, min(since) as oldest from (
-        select greatest(i.not_before, i.changed) as since from item i, moment
+      select count(*) as items from (
+        select from item i, moment
          where i.pipeline = :pipeline and i.collection = q.collection and i.state = 'ready'
            and i.not_before <= moment.at
          order by i.priority desc, i.id limit :counted) next) ready),
 held as materialized (
-  select lease_owner, collection, count(*) as items, min(changed) as oldest, array_agg(id) as ids
+  select lease_owner, collection, count(*) as items, array_agg(id) as ids
     from item where state = 'leased' and pipeline = :pipeline group by 1, 2)
 select w.name, w.host, w.pipeline, w.collection, w.pid, w.life, w.phase, w.state,
        w.paused_why as resting,
@@ -61,7 +60,7 @@ select w.name, w.host, w.pipeline, w.collection, w.pid, w.life, w.phase, w.state
                       and a.outcome in ('lost', 'again')
                     group by a.item_id) tried), 0) as again,
        extract(epoch from moment.at - greatest(w.free_since, q.turned, moment.up))::float as free,
-       extract(epoch from moment.at - least(h.oldest, q.oldest))::float as due,
+       coalesce(extract(epoch from moment.at - w.work_since)::float, 0) as due,
        (w.drain or w.state = 'draining'
         or (w.told_to_end and w.life is distinct from care.life_before)) as ending
   from mine w cross join moment
@@ -96,6 +95,4 @@ def observe(connection: Connection, host: str, pipeline: Pipeline | str) -> list
 def _observed(row: dict[str, object]) -> Observed:
     # What another transaction wrote after this statement began can be a moment younger than nothing.
     ages = {name: max(0.0, age) for name in _AGES if isinstance(age := row[name], float)}
-    if row["due"] is None:
-        ages["due"] = 0.0
     return Observed(**{**row, **ages})  # type: ignore[arg-type]  # the columns have the fields' names

@@ -139,6 +139,11 @@ worker = Table(
         server_default=func.now(),
         comment="Since when it is in this state and reaches the ledger without a gap",
     ),
+    Column(
+        "work_since",
+        DateTime(timezone=True),
+        comment="Since when each sign of life found work: an item that it holds, or one that waits",
+    ),
     Column("paused_why", Text, nullable=False, server_default=""),
     _moment("started", now=True),
     _moment("heartbeat", now=True),

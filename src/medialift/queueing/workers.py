@@ -80,8 +80,8 @@ values (:name, :host, :pipeline, :collection, :pid, :life, :settings)
 on conflict (name) do update
    set host = :host, pipeline = :pipeline, collection = :collection, pid = :pid, life = :life,
        state = 'running', phase = '', paused_why = '', started = now(), heartbeat = now(),
-       phase_since = now(), free_since = now(), last_progress = null, current_item = null, drain = false,
-       told_to_end = false, settings = :settings
+       phase_since = now(), free_since = now(), work_since = null, last_progress = null,
+       current_item = null, drain = false, told_to_end = false, settings = :settings
 """
 ).bindparams(bindparam("settings", type_=JSONB()))
 # Only now is it known how the life before ended, and whether it did anything.
@@ -165,6 +165,12 @@ update worker set heartbeat = now(), state = :state, phase = :phase, paused_why 
        phase_since = case when phase = :phase then phase_since else now() end,
        free_since = case when state = :state and heartbeat > now() - make_interval(secs => :gap)
                          then free_since else now() end,
+       work_since = case when exists (select from item i where i.state = 'leased'
+                                         and i.lease_owner = worker.name and i.pipeline = worker.pipeline)
+                           or exists (select from item i where i.state = 'ready'
+                                         and i.pipeline = worker.pipeline
+                                         and i.collection = worker.collection and i.not_before <= now())
+                         then coalesce(work_since, now()) end,
        told_to_end = told_to_end or :state = 'draining'
  where name = :name and life = :life returning drain
 """
@@ -200,8 +206,8 @@ def beat(
 
 _LEAVE = text(
     """
-update worker set state = 'gone', phase = '', phase_since = now(), free_since = now(), paused_why = '',
-       current_item = null, heartbeat = now(), told_to_end = told_to_end or :told
+update worker set state = 'gone', phase = '', phase_since = now(), free_since = now(), work_since = null,
+       paused_why = '', current_item = null, heartbeat = now(), told_to_end = told_to_end or :told
  where name = :name and life = :life
 """
 )

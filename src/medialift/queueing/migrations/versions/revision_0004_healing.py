@@ -55,6 +55,14 @@ def _workers() -> None:
     )
     op.add_column(
         "worker",
+        sa.Column(
+            "work_since",
+            sa.DateTime(timezone=True),
+            comment="Since when each sign of life found work: an item that it holds, or one that waits",
+        ),
+    )
+    op.add_column(
+        "worker",
         _whether(
             "told_to_end",
             comment="It ends, or has ended, because it was told to or has done all that it should",
@@ -162,5 +170,5 @@ def downgrade() -> None:
     for table in ("model_usage", "healer", "finding", "crew_size", "care", "worker_start"):
         op.drop_table(table)
     op.drop_column("control", "turned")
-    for column in ("told_to_end", "free_since", "phase_since"):
+    for column in ("told_to_end", "work_since", "free_since", "phase_since"):
         op.drop_column("worker", column)
