@@ -33,8 +33,6 @@ _ACTIVE = ("active", "activating", "reloading", "deactivating")
 _KILLED = ("timeout", "watchdog", "signal", "core-dump", "oom-kill")
 # A bus that is away, or a systemd that is just busy with its own restart: both answer again later.
 _AWAY = ("connect to", "connection", "timed out", "transport endpoint", "reply", "refused")
-# So long what was killed may take to be collected; what waits in the kernel may never be.
-_DYING_SECONDS = 20.0
 _SHOWN = ("Id", "LoadState", "ActiveState", "MainPID", "NRestarts", "Result")
 
 
@@ -46,6 +44,7 @@ class SystemdFleet:
         host: as %H in the names of its workers.
         units: where the target's folder of wants lies.
         drop_ins: below it, what is set for single workers is written.
+        dying: seconds that what was killed may take to go; what waits in the kernel may never do so.
         stop_waiting: ends any wait at once, as when the healing itself is told to end.
     """
 
@@ -54,6 +53,7 @@ class SystemdFleet:
     host: str = field(default_factory=socket.gethostname)
     units: Path = Path("/etc/systemd/system")
     drop_ins: Path = Path("/run/systemd/system")
+    dying: float = 20.0
     clock: Clock = field(default_factory=SystemClock)
     stop_waiting: Event = field(default_factory=Event)
 
@@ -82,7 +82,7 @@ class SystemdFleet:
         if self.stop_waiting.is_set():
             raise Transient("The wait for a worker's end was ended", name, "It goes on to end by itself")
         self._systemctl("kill", "--signal=SIGKILL", unit)
-        if not self._ended(unit, _DYING_SECONDS):
+        if not self._ended(unit, self.dying):
             raise Transient(
                 "A worker does not end even though it was killed",
                 name,
