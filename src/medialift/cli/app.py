@@ -19,7 +19,7 @@ from medialift.cli.session import Session, exit_code
 from medialift.errors import MedialiftError
 
 # Groups that are imported when they are called: a database's driver takes longer than most commands run.
-_LATER = ("books", "queue")
+_LATER = ("books", "healing", "queue", "selftest")
 
 
 class Program(TyperGroup):
