@@ -27,20 +27,23 @@ from medialift.healing.systemd_fleet import SystemdFleet
 from medialift.queueing.database import Database, unreachable
 from medialift.settings import Settings
 
+fleets: Callable[[Pipeline], Fleet] = SystemdFleet
+"""What handles the workers of a pipeline on this host."""
+
 
 @dataclass(frozen=True)
 class Here:
     """What everything that is asked of the healing needs.
 
     Attributes:
-        host: as the workers have registered with it.
         fleet_of: what handles the workers of a pipeline here.
+        host: as the workers have registered with it.
     """
 
     settings: Settings
     database: Database
+    fleet_of: Callable[[Pipeline], Fleet]
     host: str = field(default_factory=socket.gethostname)
-    fleet_of: Callable[[Pipeline], Fleet] = SystemdFleet
 
     def fleet(self, pipeline: str) -> Fleet:
         """Raises Permanent when there is no such pipeline."""
@@ -82,7 +85,7 @@ def opened(config: Path | None = None, *, given: Settings | None = None) -> Iter
     with Database.open(found.database) as database:
         if not _has_care(database):
             raise Permanent("The ledger is an older one", "care", "Run `medialift queue migrate`")
-        yield Here(found, database)
+        yield Here(found, database, fleets)
 
 
 def _has_care(database: Database) -> bool:

@@ -19,15 +19,18 @@ def told(
     what: str = "",
     host: str = "",
     before: int | None = None,
+    evidence: bool = True,
 ) -> dict[str, Any]:
     """The history, the newest first: {"changed": False, "entries": [Entry.to_dict and "sentence"]}.
 
     Args:
         host: whose; "" for all hosts of this ledger.
         before: only what is older than the entry with this id.
+        evidence: with the "detail" that explains each entry.
 
     Raises:
         Permanent: there is no such kind of entry.
+        Transient: the database does not answer.
     """
     if what and what not in tuple(What):
         raise Permanent("There is no such kind of entry", what, f"There are: {', '.join(What)}")
@@ -41,7 +44,10 @@ def told(
             host=host or None,
             before=before,
         )
-    return {"changed": False, "entries": [{**one.to_dict(), "sentence": sentence(one)} for one in found]}
+    entries = [{**one.to_dict(), "sentence": sentence(one)} for one in found]
+    for entry in entries if not evidence else ():
+        del entry["detail"]
+    return {"changed": False, "entries": entries}
 
 
 def sentence(entry: Entry) -> str:
