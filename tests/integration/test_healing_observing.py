@@ -18,6 +18,7 @@ from medialift.healing.fleet import Member
 from medialift.healing.observed import Observed, Trouble
 from medialift.queueing import control, workers
 from medialift.queueing.workers import Me, Totals
+from tests.migration_world import Migration
 from tests.postgres_world import Postgres
 from tests.queue_scene import Scene, scene
 from tests.queue_world import Books
@@ -91,6 +92,26 @@ def test_one_that_hangs_on_an_item_is_stuck_although_it_gives_signs_of_life(stag
     hung = seen_to_be(stage, lambda one: one.due > 4)
     assert hung.silence < 2.5 and hung.held > 0 and hung.idle is None
     assert judge(hung, FAST, member(stage)).trouble is Trouble.NO_ACTIVITY
+
+
+def test_one_that_sends_a_large_file_for_long_gets_on_before_any_file_is_done(migration: Migration) -> None:
+    """Slow is not stuck: bytes that move are progress while the file is under way."""
+    size = 8_000_000
+    migration.library.add("A large book", ["A B"], formats={"PDF": b"x" * size})
+    migration.plan()
+    migration.spawn("one", books={"bandwidth": 500_000})
+    books = Books(migration.database)
+
+    def figures() -> tuple[int, int]:
+        found = books.read(observing.observe, HOST, "books")
+        return (found[0].files, found[0].moved) if found else (0, 0)
+
+    migration.until(lambda: figures()[1] > size + 500_000)
+    files, moved = figures()
+    assert files == 0, "the whole is not there yet"
+    migration.until(lambda: figures()[1] > moved)
+    (found,) = books.read(observing.observe, HOST, "books")
+    assert any(found.progress) and found.idle is not None and found.idle < 3
 
 
 def test_one_that_has_nothing_to_do_is_well_and_so_it_is_in_the_moment_when_work_comes(stage: Scene) -> None:

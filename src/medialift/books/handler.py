@@ -120,6 +120,7 @@ class BooksHandler:
             sleep=lambda seconds: _sleep(seconds, crew.draining),
             highest_ebook=await server.highest_ebook(),
             library_there=lambda: (library / "metadata.db").exists(),
+            moved=lambda count: crew.progress(moved=count),
         )
         self._begin(self._learn())
 

@@ -31,6 +31,7 @@ class Observed:
         due: since when there has been work for it, whenever it was looked: an item that it held, or one that
             waited. An item that comes and goes does not make it younger.
         ending: it ends, or has ended, because it was told to.
+        moved: bytes that it read and sent, also for files that are not done; `bytes` are those of done ones.
     """
 
     name: str
@@ -59,11 +60,12 @@ class Observed:
     free: float = inf
     due: float = inf
     ending: bool = False
+    moved: int = 0
 
     @property
-    def progress(self) -> tuple[int, int, int, int]:
+    def progress(self) -> tuple[int, int, int, int, int]:
         """What counts as progress: any of these grew."""
-        return (self.items, self.files, self.bytes, self.rows_read)
+        return (self.items, self.files, self.bytes, self.rows_read, self.moved)
 
 
 class Trouble(StrEnum):

@@ -43,7 +43,7 @@ select w.name, w.host, w.pipeline, w.collection, w.pid, w.life, w.phase, w.state
        extract(epoch from moment.at - w.last_progress)::float as idle,
        extract(epoch from moment.at - w.phase_since)::float as phase_age,
        coalesce(p.items, 0) as items, coalesce(p.files, 0) as files, coalesce(p.bytes, 0) as bytes,
-       coalesce(p.rows_read, 0) as rows_read, w.current_item,
+       coalesce(p.rows_read, 0) as rows_read, coalesce(p.moved, 0) as moved, w.current_item,
        coalesce(h.items, 0) as held, q.items as waiting,
        case when q.paused then coalesce(nullif(q.paused_why, ''), 'paused by hand')
             when q.closed then 'outside of its hours ' || q.hours else '' end as queue_rests,

@@ -182,6 +182,13 @@ progress = Table(
     _count("bytes"),
     _count("rows_read"),
     _count("slow"),
+    Column(
+        "moved",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Bytes read and sent, also of files that are not done yet: a large one takes long",
+    ),
     comment="What each worker did since it started; written every few seconds at most",
 )
 

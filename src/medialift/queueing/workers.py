@@ -96,8 +96,8 @@ _LIFE = text(
 )
 _NO_PROGRESS = text("delete from progress where worker = :name")
 _DONE_ALREADY = text(
-    "insert into progress (worker, items, files, bytes, rows_read, slow)"
-    " values (:name, :items, :files, :bytes, :rows_read, :slow)"
+    "insert into progress (worker, items, files, bytes, rows_read, slow, moved)"
+    " values (:name, :items, :files, :bytes, :rows_read, :slow, :moved)"
 )
 
 
@@ -224,13 +224,18 @@ def leave(connection: Connection, me: Me, *, told: bool = True) -> None:
 
 @dataclass(frozen=True)
 class Totals:
-    """What a worker did since it started."""
+    """What a worker did since it started.
+
+    Attributes:
+        bytes: of files that are done; `moved` is what it read and sent, also for files that are not.
+    """
 
     items: int = 0
     files: int = 0
     bytes: int = 0
     rows_read: int = 0
     slow: int = 0
+    moved: int = 0
 
     def __add__(self, other: Totals) -> Totals:
         ours, theirs = asdict(self), asdict(other)
@@ -244,10 +249,11 @@ _PROGRESS = text(
 with me as (select name from worker where name = :name and life = :life for update),
 before as (select p.* from progress p join me on p.worker = me.name),
 written as (
-  insert into progress (worker, items, files, bytes, rows_read, slow)
-  select name, :items, :files, :bytes, :rows_read, :slow from me
+  insert into progress (worker, items, files, bytes, rows_read, slow, moved)
+  select name, :items, :files, :bytes, :rows_read, :slow, :moved from me
   on conflict (worker) do update
-     set at = now(), items = :items, files = :files, bytes = :bytes, rows_read = :rows_read, slow = :slow),
+     set at = now(), items = :items, files = :files, bytes = :bytes, rows_read = :rows_read, slow = :slow,
+         moved = :moved),
 seen as (update worker w set last_progress = now() from me where w.name = me.name)
 insert into rate (pipeline, collection, minute, items, files, bytes, slow)
 select :pipeline, :collection, date_trunc('minute', now()),

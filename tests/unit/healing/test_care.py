@@ -31,7 +31,7 @@ class Ward:
         self.books, self.name = books, name
         self.me = Me(name, "books", "calibre", host=host, pid=1, life="1:1")
         books.read(workers.register, self.me)
-        books.read(workers.report, self.me, Totals(items=7, files=9, bytes=100, rows_read=3))
+        books.read(workers.report, self.me, Totals(items=7, files=9, bytes=100, rows_read=3, moved=5))
 
     @property
     def seen(self) -> Observed:
@@ -72,7 +72,7 @@ def test_a_remedy_is_kept_with_what_the_worker_was_like_before_it(ward: Ward) ->
     ward.remedy()
     kept = ward.care
     assert (kept.state, kept.remedy, kept.cause, kept.life_before) == ("verifying", "restart", "hung", "1:1")
-    assert kept.progress_before == (7, 9, 100, 3)
+    assert kept.progress_before == (7, 9, 100, 3, 5)
     assert kept.decision["explanation"] == RESTART.explanation
     assert (kept.host, kept.pipeline, kept.collection) == ("home", "books", "calibre")
     assert json.loads(json.dumps(kept.to_dict()))["state"] == "verifying"

@@ -69,6 +69,16 @@ def _workers() -> None:
         ),
     )
     op.add_column("control", _moment("turned", comment="When it last began or ended to rest"))
+    op.add_column(
+        "progress",
+        sa.Column(
+            "moved",
+            sa.BigInteger,
+            nullable=False,
+            server_default="0",
+            comment="Bytes read and sent, also of files that are not done yet: a large one takes long",
+        ),
+    )
     op.create_table(
         "worker_start",
         _words("worker"),
@@ -169,6 +179,7 @@ def _history() -> None:
 def downgrade() -> None:
     for table in ("model_usage", "healer", "finding", "crew_size", "care", "worker_start"):
         op.drop_table(table)
+    op.drop_column("progress", "moved")
     op.drop_column("control", "turned")
     for column in ("told_to_end", "work_since", "free_since", "phase_since"):
         op.drop_column("worker", column)
