@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -44,6 +45,7 @@ def collect(
     *,
     around: Surroundings | None = None,
     pressure: Mapping[str, Any] | None = None,
+    cgroups: Path = looking.CGROUPS,
     stop: Event | None = None,
 ) -> Evidence:
     """Everything that can be found out about a worker, within about a minute at most.
@@ -54,6 +56,7 @@ def collect(
         around: what was seen of its surroundings a moment ago, when several workers are stuck; looked at now
             when it is not given.
         pressure: the host's, as it was measured last.
+        cgroups: where the kernel shows its control groups.
 
     Raises:
         Stopped: `stop` was set. Nothing else: what could not be found out says so in `missing`.
@@ -76,7 +79,9 @@ def collect(
         figures = parts.begin("process", _LOOK_SECONDS, lambda: looking.looked_at(pid, stop=stop), _NOTHING)
         taken = parts.begin("stack", _STACK_SECONDS, lambda: stack.taken(pid), _NO_LINES)
         opened = parts.begin("files", _LOOK_SECONDS, lambda: looking.files(pid), _NO_LINES)
-        limited = parts.begin("memory limit", _LOOK_SECONDS, lambda: looking.memory_limit(pid), None)
+        limited = parts.begin(
+            "memory limit", _LOOK_SECONDS, lambda: looking.memory_limit(pid, cgroups=cgroups), None
+        )
     items, knobs, (blocked, blocker) = _of_ledger(parts, connection, seen, member, pipeline, settings)
     if pid:
         process, frames, files, limit = figures(), _clean(taken()), _clean(opened()), limited()

@@ -49,7 +49,7 @@ class Decision:
         by: "rule NAME", "model NAME", or "default" when neither had anything to say.
         settings: for CONFIG_FIX: {setting: value}, checked against the pipeline's allow-list and bounds.
         module: for CODE_FIX: the module to edit, as the pipeline's allow-list has it.
-        item: for RESTART: the key of an item that is put aside before the worker starts again; "": none.
+        item: for SAME_ITEM: the key of the item, to be put aside when a restart does not help; "": none.
         explanation: for people; what a model wrote is redacted and cut.
         rejected: why a model's answer was not followed; "" when it was, or none was asked.
     """

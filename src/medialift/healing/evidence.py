@@ -73,12 +73,13 @@ class Evidence:
         items: of the items that it holds {"first": key, "last": key, "held": n}; of the one that it works on
             {"current": key, "attempts": n, "lost": n}, and of one that keeps coming back to it and stands out
             {"repeating": key, "repeating_lost": n, "repeating_again": n}. Lost: its worker ended with it;
-            attempts and again count those that were put off too.
+            attempts and again count those that were put off too. {"before": key}: at which an earlier life of
+            the worker was when it was found stuck.
         stack: of its process, one line per frame and thread; () when none could be taken.
         files: paths that its process has open.
         process: {"rss", "cpu_seconds", "read_bytes", "write_bytes", "threads", "open_files", "state"}, what
-            it did while it was looked at {"looked", "busy", "moved"} (seconds, share of one processor, bytes
-            of disks), where its threads wait within the kernel {"waits": [name]}, and the host's memory
+            it did while it was looked at {"looked", "busy", "wanted", "moved"} (seconds; shares of one
+            processor that it had, and that it had or waited for; bytes of disks), where its threads wait within the kernel {"waits": [name]}, and the host's memory
             {"host_total", "host_available"}. Of one that has ended only {"state": "gone"}.
         memory_limit: bytes that its service may use; None without a limit.
         blocked: seconds for which the ledger's database has made it wait for a lock; 0.0 when it has not.

@@ -45,6 +45,15 @@ select i.id, i.key, coalesce(c.lost, 0) as lost, coalesce(c.again, 0) as again, 
  order by coalesce(c.lost, 0) desc, coalesce(c.again, 0) desc, i.id limit :most
 """
 )
+# What was found when an earlier life of it was stuck: the evidence is kept in the history.
+_BEFORE = text(
+    """
+select detail #>> '{items,current}' from finding
+ where worker = :name and what = 'finding' and detail #>> '{worker,life}' <> :life
+   and at > now() - interval '1 day'
+ order by id desc limit 1
+"""
+)
 # `ours` waits: for how long, and who holds what it waits for.
 _WAITS = text(
     """
@@ -75,9 +84,12 @@ def items(connection: Connection, seen: Observed) -> dict[str, Any]:
         rows = connection.execute(
             _COMING_BACK, {**of, "current": seen.current_item, "attempts": ATTEMPTS, "most": 1000}
         ).all()
+        before = connection.execute(_BEFORE, {**of, "life": seen.life}).scalar_one_or_none()
     current = next((row for row in rows if row.current), None)
     if current is not None:
         found |= {"current": current.key, "attempts": current.again, "lost": current.lost}
+    if before is not None:
+        found["before"] = before
     # A worker that ends loses all that it held: only what comes back more often than the rest stands out.
     if rows and rows[0].again and (len(rows) < 2 or _times(rows[0]) > _times(rows[1])):
         first = rows[0]

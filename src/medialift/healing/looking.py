@@ -10,7 +10,7 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -69,6 +69,7 @@ def looked_at(pid: int, *, seconds: float = LOOK_SECONDS, stop: Event | None = N
                 "threads": process.num_threads(),
                 "looked": round(took, 2),
                 "busy": round((after.cpu - before.cpu) / took, 3),
+                "wanted": round((after.cpu + after.queued - before.cpu - before.queued) / took, 3),
                 "waits": sorted(set(waits(pid))),
                 "host_total": memory.total,
                 "host_available": memory.available,
@@ -89,20 +90,33 @@ def looked_at(pid: int, *, seconds: float = LOOK_SECONDS, stop: Event | None = N
 
 @dataclass(frozen=True)
 class _Work:
-    """What a process did since its start: seconds of processors, bytes of disks (None: not told)."""
+    """What a process did since its start: seconds of processors, seconds for which its threads were ready and
+    waited for one, bytes of disks (None: not told)."""
 
     cpu: float
+    queued: float
     read: int | None
     written: int | None
 
 
 def _worked(process: psutil.Process) -> _Work:
     times = process.cpu_times()
-    try:
+    worked = _Work(times.user + times.system, _queued(process.pid), None, None)
+    with suppress(psutil.AccessDenied):
         moved = process.io_counters()
-    except psutil.AccessDenied:
-        return _Work(times.user + times.system, None, None)
-    return _Work(times.user + times.system, moved.read_bytes, moved.write_bytes)
+        return replace(worked, read=moved.read_bytes, written=moved.write_bytes)
+    return worked
+
+
+def _queued(pid: int, proc: Path = PROC) -> float:
+    """Seconds for which threads of a process were ready to run, and others ran: on a busy host one that
+    computes without end gets little of a processor. Source: the kernel's scheduler/sched-stats.rst."""
+    queued = 0
+    with suppress(OSError):  # it ended meanwhile
+        for thread in (proc / str(pid) / "task").iterdir():
+            with suppress(OSError):
+                queued += int((thread / "schedstat").read_text().split()[1])
+    return queued / 1e9
 
 
 def waits(pid: int, proc: Path = PROC) -> Iterator[str]:

@@ -35,9 +35,9 @@ _ALIKE = (
     (re.compile(r"(?<!\w)\"[^\"]*\"(?!\w)|(?<!\w)'[^']*'(?!\w)"), "'…'"),
     (re.compile(r"(?<![\w/.…])/[^\s\"'<>,;:()…]+"), "/…"),
     (re.compile(r"\b[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})*"), "somebody@…"),
+    (re.compile(r"\b[\da-f]{8}(?:-[\da-f]{4}){3}-[\da-f]{12}\b", re.IGNORECASE), "#"),
     (re.compile(r"\b0x[\da-f]+\b|\b(?=[a-f]*\d)[\da-f]{8,}\b", re.IGNORECASE), "#"),
     (re.compile(r"\d+(?:[.,:]\d+)*"), "#"),
-    (re.compile(r"#(?:[-_#]#?)+"), "#"),
     (re.compile(r"\s+"), " "),
 )
 

@@ -28,8 +28,7 @@ QUIET, BUSY = 0.05, 0.9
 PARALLEL = "parallel_uploads"
 """The setting that says how much a worker has in memory at once."""
 _HOST_LEFT, _HOST_PART = 0.05, 0.25
-_ASIDE_LOST, _ASIDE_LOST_CRASHING, _AGAIN = 2, 3, 2
-_ASIDE_AGAIN = 4
+_LOST, _AGAIN = 2, 2
 _NEWEST, _SAME = 60, 10
 
 # What the kernel calls the places where it waits for the program or the server of a file system.
@@ -150,18 +149,17 @@ def _short_of_memory(evidence: Evidence) -> str:
 def _same_item(evidence: Evidence) -> Found | None:
     items = evidence.items
     crashing = evidence.verdict.trouble is Trouble.CRASH_LOOP
+    key = items.get("current")
     # While it crashes, nothing tells which of many it was at: only what stands out counts.
-    names = [] if crashing else [("current", "lost", "attempts")]
-    for name, lost, again in (*names, ("repeating", "repeating_lost", "repeating_again")):
-        key, losses, times = items.get(name), items.get(lost, 0), items.get(again, 0)
-        if key is None:
-            continue
-        told = f"It comes back to item {key}, given up {times} times, {losses} of them with its worker's end"
-        enough = losses >= (_ASIDE_LOST_CRASHING if crashing else _ASIDE_LOST)
-        if enough or (losses and times >= _ASIDE_AGAIN):
-            return Found(f"{told}: it is put aside", item=str(key))
-        if losses or times >= _AGAIN:
-            return Found(told)
+    if key is not None and not crashing:
+        if items.get("before") == key:
+            return Found(f"It is stuck at item {key}, as it was before its last restart", item=key)
+        again = items.get("attempts", 0)
+        if again - items.get("lost", 0) >= _AGAIN:
+            return Found(f"It comes back to item {key}, which was put off or lost {again} times", item=key)
+    key, losses = items.get("repeating"), items.get("repeating_lost", 0)
+    if key is not None and losses >= _LOST:
+        return Found(f"It comes back to item {key}, with which workers ended {losses} times", item=key)
     return None if crashing else _same_in_log(evidence)
 
 
@@ -174,7 +172,7 @@ def _same_in_log(evidence: Evidence) -> Found | None:
     about = sum(1 for told in newest if word.search(told))
     if about < _SAME or about * 2 < len(newest):
         return None
-    return Found(f"{about} of its {len(newest)} newest errors are about item {key}, at which it is")
+    return Found(f"{about} of its {len(newest)} newest errors are about item {key}, at which it is", item=key)
 
 
 def _database_locked(evidence: Evidence) -> Found | None:
@@ -217,7 +215,7 @@ def _hung(evidence: Evidence) -> Found | None:
         return Found(f"Its process is there and gives no sign of life{where}")
     if busy is None or state == psutil.STATUS_DISK_SLEEP:
         return None
-    if busy >= BUSY:
+    if process.get("wanted", busy) >= BUSY:
         return Found(f"It computes without coming to an end{where}")
     if busy < QUIET and not process.get("moved", 0):
         return Found(f"It waits for what does not come, computes nothing and reads nothing{where}")
