@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import pytest
+from sqlalchemy import text
 
 from medialift.errors import Transient
 from medialift.healing.decision import Cause, Decision, Remedy
@@ -18,6 +19,7 @@ from medialift.healing.model import Model, Refused, Why
 from medialift.queueing.database import Database
 from sandbox.openai.script import SCRIPTS
 from tests.model_world import KEY, LIBRARY, MODULE, PIPELINE, ModelWorld, evidence, key_file, model_world
+from tests.postgres_world import Postgres
 
 FOLLOWED = {
     "sensible": Remedy.RESTART,
@@ -105,6 +107,23 @@ SLOW = ("late", "drip", "rate_limited_long")
 def world() -> Iterator[ModelWorld]:
     with model_world() as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def ledger(postgres: Postgres) -> Iterator[Database]:
+    url = postgres.fresh()
+    with Database(url) as opened:
+        yield opened
+    postgres.start()
+    postgres.drop(url)
+
+
+@pytest.fixture
+def database(ledger: Database) -> Database:
+    """One ledger for all of these tests, each on a new day's budget."""
+    with ledger.engine.begin() as connection:
+        connection.execute(text("delete from model_usage"))
+    return ledger
 
 
 def asked(world: ModelWorld, database: Database, script: str, **settings: object) -> Decision | Refused:

@@ -39,26 +39,32 @@ def _read(file: Path) -> str:
             str(file),
             f"{error.strerror}: write it there with mode 0600, or correct healing.model.key_file",
         ) from error
-    with os.fdopen(descriptor, "rb") as opened:
-        found = os.fstat(descriptor)
-        if not stat.S_ISREG(found.st_mode):
-            raise Permanent(
-                "The key of the language model is not in a file", str(file), "Correct healing.model.key_file"
-            )
-        mode = stat.S_IMODE(found.st_mode)
-        if mode != _MODE:
-            raise Permanent(
-                f"The file with the language model's key has mode {mode:04o} instead of 0600",
-                str(file),
-                "Run chmod 0600 on it; if others could read it, replace the key",
-            )
-        if found.st_uid not in (0, os.geteuid()):
-            raise Permanent(
-                "The file with the language model's key belongs to another user",
-                str(file),
-                "Run chown on it: it must belong to root, or to the user that the healing runs as",
-            )
-        return opened.read(_LONGEST + 1).decode("utf-8", "replace").strip()
+    try:
+        _check(os.fstat(descriptor), file)
+        return os.read(descriptor, _LONGEST + 1).decode("utf-8", "replace").strip()
+    finally:
+        os.close(descriptor)
+
+
+def _check(found: os.stat_result, file: Path) -> None:
+    """Only root and the user that the healing runs as can have read it."""
+    if not stat.S_ISREG(found.st_mode):
+        raise Permanent(
+            "The key of the language model is not in a file", str(file), "Correct healing.model.key_file"
+        )
+    mode = stat.S_IMODE(found.st_mode)
+    if mode != _MODE:
+        raise Permanent(
+            f"The file with the language model's key has mode {mode:04o} instead of 0600",
+            str(file),
+            "Run chmod 0600 on it; if others could read it, replace the key",
+        )
+    if found.st_uid not in (0, os.geteuid()):
+        raise Permanent(
+            "The file with the language model's key belongs to another user",
+            str(file),
+            "Run chown on it: it must belong to root, or to the user that the healing runs as",
+        )
 
 
 def _checked(key: str, origin: str) -> str:

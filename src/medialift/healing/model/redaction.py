@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from medialift.foundation.text import redact
 
 # Where one word of a line ends for people: a name may hold spaces, commas, dots and brackets.
-_STOPS = re.compile(r"""["'`<>|\n]|: | -> |; | (?=/)|$""")
+_STOPS = re.compile(r"""["'`<>|\n]|: | -> |; | (?=[/~])|$""")
 _QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»"}
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
