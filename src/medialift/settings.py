@@ -459,6 +459,9 @@ class HealingSettings(_Section):
     code_fixes: bool = Field(
         default=False, description="let the model propose edits of the code; each is tested first"
     )
+    root: AbsolutePath = Field(
+        default=Path("/opt/medialift"), description="folder of the installed releases, with `current` in it"
+    )
     model: ModelSettings = ModelSettings()
     scaling: ScalingSettings = ScalingSettings()
 
