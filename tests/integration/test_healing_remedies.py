@@ -18,7 +18,7 @@ from medialift.healing.observed import Observed, Trouble
 from medialift.healing.observing import observe
 from medialift.healing.pipelines import BOOKS
 from medialift.healing.pressure import Pressure
-from medialift.healing.remedies.config_fix import config_fix, undo, variables
+from medialift.healing.remedies.config_fix import undo, variables
 from medialift.healing.remedies.leases import take_back
 from medialift.healing.remedies.restart import Done, restart
 from medialift.healing.scaling import Move, Step, decide
@@ -197,31 +197,25 @@ def environment(crew: Crew, name: str) -> dict[str, str]:
     return dict(one.split("=", 1) for one in told if "=" in one)
 
 
-def fix(crew: Crew, name: str, **settings: float) -> Done:
-    return config_fix(crew.seen(name), settings, BOOKS, crew.fleet, crew.database, drain=0.3)
-
-
 def test_a_fix_of_the_configuration_is_for_this_worker_alone_and_can_be_taken_back(crew: Crew) -> None:
     crew.hang("here@1", "here@2")
-    crew.fleet.configure("here@1", {"MEDIALIFT_BOOKS__TIMEOUT": "60"})
-    assert fix(crew, "here@1", batch=5, parallel_uploads=2).done
-    mine = environment(crew, "here@1")
-    assert (mine[BATCH], mine["MEDIALIFT_BOOKS__PARALLEL_UPLOADS"]) == ("5", "2")
-    assert mine["MEDIALIFT_BOOKS__TIMEOUT"] == "60"
+    wanted = variables({"batch": 5, "parallel_uploads": 2}, BOOKS)
+    kept = {"MEDIALIFT_BOOKS__TIMEOUT": "60"}
+    done = restart(crew.seen("here@1"), crew.fleet, crew.database, drain=0.3, settings={**kept, **wanted})
+    assert done.done
+    assert {**kept, **wanted}.items() <= environment(crew, "here@1").items()
     assert BATCH not in environment(crew, "here@2")
     assert undo(crew.fleet, "here@1", {"batch": 5}, BOOKS)
-    assert set(crew.fleet.members()[0].settings) == {
-        "MEDIALIFT_BOOKS__PARALLEL_UPLOADS",
-        "MEDIALIFT_BOOKS__TIMEOUT",
-    }
+    assert crew.fleet.members()[0].settings == {**kept, "MEDIALIFT_BOOKS__PARALLEL_UPLOADS": "2"}
     assert not undo(crew.fleet, "here@2", {"batch": 5}, BOOKS)
 
 
-def test_what_a_person_has_set_for_all_is_not_changed_for_one(crew: Crew) -> None:
+def test_a_worker_that_got_on_is_not_given_other_settings_either(crew: Crew) -> None:
     crew.hang("here@1")
-    crew.scene.books.change(control.change, batch=20)
-    with pytest.raises(Permanent, match=r"whole queue: batch"):
-        fix(crew, "here@1", batch=5)
+    seen = crew.seen("here@1")
+    crew.scene.books.execute("insert into progress (worker, moved) values ('here@1', 1)")
+    done = restart(seen, crew.fleet, crew.database, drain=0.3, settings={BATCH: "5"})
+    assert done == Done(done=False, why="it has made progress meanwhile")
     assert crew.fleet.done == []
 
 

@@ -1,20 +1,13 @@
-"""CONFIG_FIX: a restart with other settings for this worker alone, of an allow-list and within bounds."""
+"""CONFIG_FIX: settings for one worker alone, of an allow-list and within bounds; a restart applies them."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 
-from sqlalchemy import Connection
-
 from medialift.errors import Permanent
 from medialift.healing.fleet import Fleet
-from medialift.healing.observed import Observed, Trouble
 from medialift.healing.pipeline import Knob, Pipeline
-from medialift.healing.remedies.restart import Done, restart
-from medialift.queueing import control
-from medialift.queueing.crew import AWAY, gone
-from medialift.queueing.database import Database
 
 
 def variables(settings: Mapping[str, int | float], pipeline: Pipeline) -> dict[str, str]:
@@ -30,59 +23,6 @@ def variables(settings: Mapping[str, int | float], pipeline: Pipeline) -> dict[s
     return {
         _knob(name, pipeline).variable: _written(name, value, pipeline) for name, value in settings.items()
     }
-
-
-def set_by_hand(
-    connection: Connection, settings: Mapping[str, int | float], pipeline: Pipeline, collection: str
-) -> list[str]:
-    """Those of the settings that a person has set for the whole queue: no worker's own would count."""
-    wanted = control.read(connection, pipeline.name, collection).to_dict()
-    knobs = {name: _knob(name, pipeline) for name in settings}
-    return [name for name, knob in knobs.items() if knob.control and wanted[knob.control] is not None]
-
-
-def config_fix(
-    seen: Observed,
-    settings: Mapping[str, int | float],
-    pipeline: Pipeline,
-    fleet: Fleet,
-    database: Database,
-    *,
-    drain: float,
-    trouble: Trouble | None = None,
-) -> Done:
-    """Restart a worker with these settings, beside what was set for it before.
-
-    `undo` takes them back, should they not help.
-
-    Raises:
-        Permanent: a setting may not be changed, or a person has set it for the whole queue. Nothing was done.
-        Transient: as `restart`.
-    """
-    given = variables(settings, pipeline)
-    try:
-        with database.engine.connect() as connection:
-            by_hand = set_by_hand(connection, settings, pipeline, seen.collection)
-    except AWAY as error:
-        raise gone(error) from error
-    if by_hand:
-        raise Permanent(
-            "A person has set this for the whole queue",
-            ", ".join(by_hand),
-            f"It is in the ledger (control, {seen.pipeline}:{seen.collection}): change it there, or clear it",
-        )
-    member = next((one for one in fleet.members() if one.name == seen.name), None)
-    if member is None:
-        raise Permanent("There is no such worker", seen.name)
-    return restart(
-        seen,
-        fleet,
-        database,
-        drain=drain,
-        trouble=trouble,
-        settings={**member.settings, **given},
-        release=member.release,
-    )
 
 
 def undo(fleet: Fleet, name: str, settings: Mapping[str, int | float], pipeline: Pipeline) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,10 @@ from medialift.queueing.database import Database
 
 _log = logging.getLogger(__name__)
 
+_FIGURES = ("items", "files", "bytes", "rows_read", "moved")
 _NOW = text(
-    "select w.life, w.state, w.drain, coalesce(p.items, 0) as items, coalesce(p.files, 0) as files,"
-    " coalesce(p.bytes, 0) as bytes, coalesce(p.rows_read, 0) as rows_read"
-    " from worker w left join progress p on p.worker = w.name where w.name = :name"
+    "select w.life, w.state, w.drain, p.* from worker w left join progress p on p.worker = w.name"
+    " where w.name = :name"
 )
 
 
@@ -56,6 +56,7 @@ def restart(
     trouble: Trouble | None = None,
     settings: Mapping[str, str] | None = None,
     release: Path | None = None,
+    before_start: Callable[[], object] | None = None,
 ) -> Done:
     """Restart a worker that is as it was seen; one that got on meanwhile is left alone.
 
@@ -65,6 +66,7 @@ def restart(
         drain: seconds that it gets to finish what is in flight.
         trouble: of a crash loop each look sees another life; else another life is another worker.
         settings, release: what it has of its own from now on; None for both: as it is.
+        before_start: done once it is stopped and what it held was given back.
 
     Raises:
         Transient: the database or the service manager does not answer, or the worker does not even end when
@@ -84,6 +86,8 @@ def restart(
     taken_back, why = 0, ""
     try:
         taken_back = take_back(database, seen.name)
+        if before_start is not None:
+            before_start()
     except Transient as error:
         why = str(error)
         _log.warning("What %s held waits until its leases end: %s", seen.name, error)
@@ -94,18 +98,19 @@ def restart(
 
 def changed_since(connection: Connection, seen: Observed, trouble: Trouble | None = None) -> str:
     """Why a worker is no longer as it was seen, so that nothing is to be done to it; "" when it is."""
-    row = connection.execute(_NOW, {"name": seen.name}).one_or_none()
+    row = connection.execute(_NOW, {"name": seen.name}).mappings().one_or_none()
     if row is None:
         return "it is not in the ledger any more"
-    now = (row.items, row.files, row.bytes, row.rows_read)
-    if row.life != seen.life:
+    if row["life"] != seen.life:
         if trouble is not Trouble.CRASH_LOOP:
             return "it was started anew meanwhile"
-        return "it has made progress in its new life" if any(now) else ""
-    if any(new > old for new, old in zip(now, seen.progress, strict=True)):
+        began = any(map(row.get, _FIGURES))
+        return "it has made progress in its new life" if began else ""
+    # One that has told nothing yet has no figures.
+    if any((row[one] or 0) > getattr(seen, one) for one in _FIGURES):
         return "it has made progress meanwhile"
-    if row.drain:
+    if row["drain"]:
         return "somebody has asked it to end"
-    if row.state == "paused" and seen.state != "paused":
+    if row["state"] == "paused" and seen.state != "paused":
         return "it rests now"
     return ""
