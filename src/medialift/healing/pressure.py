@@ -252,12 +252,17 @@ class Gauge:
         """Its block device, as "major:minor"; "" when there is none."""
         if not mount.device.startswith("0:"):
             return mount.device
-        # Btrfs numbers its volumes by itself; the disk is what was mounted.
-        if mount.source.startswith("/dev/"):
-            with suppress(OSError):
-                number = Path(mount.source).stat().st_rdev
-                return f"{os.major(number)}:{os.minor(number)}"
-        return ""
+        # Btrfs numbers its volumes by itself; the disk is what was mounted. The kernel is asked and not /dev,
+        # which a service may have of its own.
+        known = self.sources.sys / "class" / "block"
+        named = [known / mount.source.rpartition("/")[2]] if mount.source.startswith("/dev/") else []
+        if mount.source.startswith("/dev/mapper/"):
+            named = [
+                one.parent.parent
+                for one in known.glob("dm-*/dm/name")
+                if one.read_text().strip() == mount.source.removeprefix("/dev/mapper/")
+            ]
+        return next(((one / "dev").read_text().strip() for one in named if (one / "dev").exists()), "")
 
     def _below(self, device: str) -> set[str]:
         """The whole disks under a device: that of a partition, those of an array or a mapped volume."""

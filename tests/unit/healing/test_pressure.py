@@ -36,6 +36,8 @@ class Host:
         self._partition("8:1", "sda", "sda1")
         self._disk("9:0", "md0", slaves={"sda1": "8:1", "sdb": "8:16"})
         self._disk("254:0", "dm-0", slaves={"md0": "9:0"})
+        (self.sys / "block" / "dm-0" / "dm").mkdir()
+        (self.sys / "block" / "dm-0" / "dm" / "name").write_text("vg-data\n")
         self._disk("7:0", "loop0")
         self.mount("259:2", "/", "ext4", "/dev/nvme0n1p2")
         self.mount("254:0", "/srv/data", "xfs", "/dev/mapper/vg-data")
@@ -65,6 +67,10 @@ class Host:
         numbers = self.sys / "dev" / "block"
         numbers.mkdir(parents=True, exist_ok=True)
         (numbers / number).symlink_to(place)
+        (place / "dev").write_text(f"{number}\n")
+        names = self.sys / "class" / "block"
+        names.mkdir(parents=True, exist_ok=True)
+        (names / place.name).symlink_to(place)
 
     def mount(self, device: str, at: str, filesystem: str, source: str) -> None:
         self.table += f"36 35 {device} / {at} rw - {filesystem} {source} rw\n"
@@ -145,10 +151,20 @@ def test_there_is_no_disk_behind_a_mount_of_the_network(host: Host) -> None:
     assert host.gauge.disks_behind([Path("/mnt/media/books"), Path("/mnt/nas"), Path("/run/x")]) == set()
 
 
-def test_btrfs_has_the_disk_that_was_mounted(host: Host, tmp_path: Path) -> None:
-    host.mount("0:99", "/srv/btrfs", "btrfs", "/dev/null")  # its number is 1:3 on every Linux
-    host._numbered("1:3", host.sys / "block" / "sdb")
-    assert host.gauge.disks_behind([Path("/srv/btrfs/library")]) == {"sdb"}
+@pytest.mark.parametrize(
+    "source, disks",
+    [
+        ("/dev/sdb", {"sdb"}),
+        ("/dev/nvme0n1p2", {"nvme0n1"}),
+        ("/dev/mapper/vg-data", {"sda", "sdb"}),
+        ("/dev/mapper/other", set()),
+        ("/dev/gone", set()),
+        ("tank/books", set()),
+    ],
+)
+def test_btrfs_has_the_disk_that_was_mounted(host: Host, source: str, disks: set[str]) -> None:
+    host.mount("0:99", "/srv/btrfs", "btrfs", source)
+    assert host.gauge.disks_behind([Path("/srv/btrfs/library")]) == disks
 
 
 def test_a_link_is_followed_to_the_disk_that_it_leads_to(host: Host, tmp_path: Path) -> None:
