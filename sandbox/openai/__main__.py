@@ -7,12 +7,13 @@ import signal
 from threading import Event
 
 from sandbox.openai.server import StandIn, serve
+from sandbox.settings import MODEL_PORT
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sandbox.openai", description=__doc__)
     parser.add_argument("--host", action="append", help="an address to listen on; may be repeated")
-    parser.add_argument("--port", type=int, default=8490)
+    parser.add_argument("--port", type=int, default=MODEL_PORT)
     parser.add_argument("--usual", default="sensible", help="the script that answers when none is told")
     options = parser.parse_args()
     stand_in = StandIn()

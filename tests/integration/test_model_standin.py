@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 import logging
+import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
+import httpx
 import pytest
 from sqlalchemy import text
 
 from medialift.errors import Transient
+from medialift.foundation.waiting import wait_until
 from medialift.healing.decision import Cause, Decision, Remedy
 from medialift.healing.evidence import MountHealth, ServerHealth
 from medialift.healing.model import Model, Refused, Why
@@ -20,6 +26,8 @@ from medialift.queueing.database import Database
 from sandbox.openai.script import SCRIPTS
 from tests.model_world import KEY, LIBRARY, MODULE, PIPELINE, ModelWorld, evidence, key_file, model_world
 from tests.postgres_world import Postgres
+
+ROOT = Path(__file__).parents[2]
 
 FOLLOWED = {
     "sensible": Remedy.RESTART,
@@ -244,6 +252,15 @@ def test_nothing_of_the_house_is_told(world, database):
     assert "/api/ebooks/" in told and ".epub" in told and "medialift/books/speed.py" in told
 
 
+def test_an_item_that_is_known_by_a_name_is_not_told_by_it(world, database):
+    key = "Smith, Anna/My Diary"
+    log = (f"INFO begins {key}", f"ERROR {key} is too long")
+    world.open(database).decide(
+        evidence(items={"first": key, "current": key, "attempts": 2}, log=log), PIPELINE
+    )
+    assert "Diary" not in world.told() and "ERROR <item1> is too long" in world.told()
+
+
 def test_the_question_holds_the_evidence_and_what_may_be_chosen(world, database):
     world.open(database).decide(evidence(), PIPELINE)
     told = world.told()
@@ -443,3 +460,43 @@ def test_an_edit_counts_on_the_day_too(world, database):
     model = world.open(database, code_fixes=True)
     model.edit(evidence(), MODULE, CODE_FIX)
     assert model.budget.spent() > 0
+
+
+def test_the_stand_in_runs_as_a_service_and_is_told_over_http_what_to_say():
+    port = free_port()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sandbox.openai", "--port", str(port), "--usual", "prose"], cwd=ROOT
+    )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False, timeout=10) as client:
+
+            def ask() -> str:
+                question = {"model": "x", "messages": [{"role": "user", "content": "why?"}], "max_tokens": 9}
+                answer = client.post("/v1/chat/completions", json=question).json()
+                return str(answer["choices"][0]["message"]["content"])
+
+            assert wait_until(lambda: listens(client), at_most=60, every=0.1)
+            assert ask().startswith("The worker seems to hang")
+            told = {"next": [{"content": "one"}, "restart"], "usual": "fenced"}
+            assert client.put("/sandbox/script", json=told).status_code == 200
+            assert [ask()[:3] for _ in range(3)] == ["one", '{"r', "```"]
+            assert client.put("/sandbox/script", json={"next": ["nothing of the kind"]}).status_code == 400
+            questions = client.get("/sandbox/questions").json()
+            assert [one["limit"] for one in questions] == [{"max_tokens": 9}] * 4
+            client.delete("/sandbox/script")
+            assert client.get("/sandbox/questions").json() == []
+    finally:
+        process.terminate()
+        assert process.wait(30) == 0
+
+
+def listens(client: httpx.Client) -> bool:
+    try:
+        return client.get("/v1/models").status_code == 200
+    except httpx.TransportError:  # not yet
+        return False
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

@@ -245,3 +245,7 @@ def _names(settings: Settings, evidence: Evidence) -> Iterator[tuple[str, str]]:
     for name in ("host", "hostaddr"):
         yield str(database.get(name) or ""), "host"
     yield settings.books.user, "user"
+    # A book is known by its number, but an audiobook by its folder.
+    for key in evidence.items.values():
+        if isinstance(key, str) and not key.isdecimal():
+            yield key, "item"
