@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -312,6 +313,18 @@ def test_a_drain_that_was_decided_and_not_done_is_done_in_the_next_round(crew: C
     assert (again.path, again.numbers) == (Way.EXCESS, (3,))
     apply(crew, again)
     assert wait_until(lambda: len(crew.fleet.members()) == 2, at_most=10)
+
+
+def test_several_that_are_too_many_are_drained_at_once(crew: Crew) -> None:
+    crew.hang("here@1", "here@2", "here@3")
+    with crew.database.engine.begin() as connection:
+        sizing.write(connection, HOST, "books", 1, why="by hand")
+    began = time.monotonic()
+    done = apply(crew, step(crew, Pressure(disks={"sda": 0.7})), drain=4.0)
+    assert done.drained == {"here@3": False, "here@2": False} and not done.errors
+    assert time.monotonic() - began < 7.9
+    assert (crew.holding("here@2"), crew.holding("here@3")) == (0, 0)
+    assert [one.number for one in crew.fleet.members()] == [1]
 
 
 def test_a_number_set_by_hand_begins_no_cool_down(database: Database) -> None:

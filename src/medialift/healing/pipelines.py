@@ -65,34 +65,36 @@ def _books_server(settings: Settings) -> ServerHealth:
     Without a user nobody can be logged in: then any answer of its front that is no failure counts.
     """
     books = settings.books
+    seconds = min(_SERVER_SECONDS, books.timeout)
     began = time.monotonic()
     try:
         if books.user:
-            why = "" if asyncio.run(_asked(books)) else "it does not answer, or answers with a failure"
+            answers = asyncio.run(_asked(books, seconds))
+            why = "" if answers else "it does not answer, or answers with a failure"
         else:
-            why = _front(books)
+            why = _front(books, seconds)
     except TimeoutError:
-        return ServerHealth(_SERVER_NAME, ok=False, why=f"no answer within {_SERVER_SECONDS:g} s")
+        return ServerHealth(_SERVER_NAME, ok=False, why=f"no answer within {seconds:g} s")
     except MedialiftError as error:
         return ServerHealth(_SERVER_NAME, ok=False, why=str(error))
     took = time.monotonic() - began
     return ServerHealth(_SERVER_NAME, ok=not why, latency=None if why else took, why=why)
 
 
-async def _asked(books: BooksSettings) -> bool:
+async def _asked(books: BooksSettings, seconds: float) -> bool:
     server = client_of(books)
     try:
-        async with asyncio.timeout(_SERVER_SECONDS):
+        async with asyncio.timeout(seconds):
             return await server.healthy()
     finally:
         await server.close()
 
 
-def _front(books: BooksSettings) -> str:
+def _front(books: BooksSettings, seconds: float) -> str:
     """Why the front does not answer; "" when it does."""
     try:
         # This host's proxy is for the world; the server is the house's own.
-        answer = httpx.get(f"{books.server}/api/languages", timeout=_SERVER_SECONDS, trust_env=False)
+        answer = httpx.get(f"{books.server}/api/languages", timeout=seconds, trust_env=False)
     except httpx.HTTPError as error:
         return f"{type(error).__name__}: {error}"
     return f"it answers with {answer.status_code}" if answer.status_code >= 500 else ""
