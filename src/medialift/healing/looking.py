@@ -33,6 +33,8 @@ _MOST_FILES = 200
 _UNLIMITED = 1 << 60
 # What the kernel calls a thread that does not wait, or that it does not tell of.
 _NOWHERE = ("", "0")
+# Parts of the names of the places where it waits for a program or a server of a file system.
+_REMOTE = ("fuse", "request_wait_answer", "nfs", "rpc_wait", "cifs", "smb", "ceph", "p9_client")
 
 
 def process_of(seen: Observed, member: Member | None) -> int:
@@ -120,15 +122,23 @@ def _queued(pid: int, proc: Path = PROC) -> float:
 
 
 def waits(pid: int, proc: Path = PROC) -> Iterator[str]:
-    """Where threads of a process wait that no signal reaches (state D), as the kernel names the place:
-    `request_wait_answer` for an answer of a FUSE mount's program. Source: proc_pid_wchan(5)."""
+    """The places in the kernel where threads of a process wait and may wait for ever, by the kernel's names.
+
+    No signal reaches a thread in state D. One that waits for the program of a FUSE mount can be in state S
+    (`request_wait_answer`): signals do reach it. Source: proc_pid_wchan(5).
+    """
     with suppress(OSError):  # it ended meanwhile
         for thread in (proc / str(pid) / "task").iterdir():
             with suppress(OSError):
                 state = (thread / "stat").read_text(errors="replace").rpartition(")")[2].split()[0]
                 place = (thread / "wchan").read_text().strip()
-                if state == "D" and place not in _NOWHERE:
+                if place not in _NOWHERE and (state == "D" or is_remote(place)):
                     yield place
+
+
+def is_remote(place: str) -> bool:
+    """Whether who waits there waits for the program or the server of a file system."""
+    return any(word in place for word in _REMOTE)
 
 
 def files(pid: int, proc: Path = PROC) -> tuple[str, ...]:

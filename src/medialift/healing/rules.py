@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import psutil
 
 from medialift.foundation.units import format_duration, format_size
-from medialift.healing import patterns, space, stack
+from medialift.healing import looking, patterns, space, stack
 from medialift.healing.decision import Cause, Decision, Remedy
 from medialift.healing.evidence import Evidence
 from medialift.healing.observed import Trouble
@@ -31,8 +31,6 @@ _HOST_LEFT, _HOST_PART = 0.05, 0.25
 _LOST, _AGAIN = 2, 2
 _NEWEST, _SAME = 60, 10
 
-# What the kernel calls the places where it waits for the program or the server of a file system.
-_REMOTE_WAITS = ("fuse", "request_wait_answer", "nfs", "rpc_wait", "cifs", "smb", "ceph", "p9_client")
 # systemd's own line, which no worker can write: what stands before its name is journald's.
 _OUT_OF_MEMORY = re.compile(r"^\S+ \S+ systemd\[1\]: .*\b(?:OOM killer|oom-kill)", re.IGNORECASE)
 _NO_MEMORY = re.compile(r"\bMemoryError\b|\bCannot allocate memory\b", re.IGNORECASE)
@@ -90,7 +88,7 @@ def _disk_full(evidence: Evidence) -> Found | None:
 
 def _hung_mount(evidence: Evidence) -> Found | None:
     hung = next((mount for mount in evidence.mounts if mount.state == HUNG), None)
-    waits = [one for one in evidence.process.get("waits", ()) if any(word in one for word in _REMOTE_WAITS)]
+    waits = list(filter(looking.is_remote, evidence.process.get("waits", ())))
     idle = bool(evidence.pressure.get("hung_mount"))
     beside = ", while the host waits for I/O and its disks are idle" if idle else ""
     if hung is not None:
