@@ -8,7 +8,8 @@ named as the ledger names them; no name means all that a unit of this host runs.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from medialift.errors import Permanent
@@ -18,9 +19,13 @@ from medialift.healing.remedies.leases import take_back
 from medialift.healing.resizing import scale, size_of
 from medialift.healing.standing import Here, Standing, opened, standing, unready
 from medialift.healing.telling import told
+from medialift.healing.turns import by_hand
 from medialift.queueing import events
 
 __all__ = ["drain", "info", "opened", "pause", "release", "scale", "start", "told", "unready"]
+
+_PATIENCE_SECONDS = 60.0
+"""A round drains workers side by side; so long it takes besides."""
 
 
 def info(here: Here, names: Sequence[str] = (), *, pipeline: str = "") -> dict[str, Any]:
@@ -59,10 +64,11 @@ def start(
 
     Raises: as `info`.
     """
-    rows = _chosen(here, names, pipeline)
-    meant = [one for one in rows if one.care.paused or not one.is_to_run or not one.runs]
-    for one in meant if not check else ():
-        _start(here, one)
+    with _turn(here, check):
+        rows = _chosen(here, names, pipeline)
+        meant = [one for one in rows if one.care.paused or not one.is_to_run or not one.runs]
+        for one in meant if not check else ():
+            _start(here, one)
     return _done(here, rows, meant, "running")
 
 
@@ -75,11 +81,12 @@ def drain(
 
     Raises: as `info`; Transient: a worker does not even end when it is killed.
     """
-    rows = _chosen(here, names, pipeline)
-    meant = [one for one in rows if one.runs]
-    for one in meant if not check else ():
-        _stop(here, one)
-        _note(here, "drain", one.name)
+    with _turn(here, check):
+        rows = _chosen(here, names, pipeline)
+        meant = [one for one in rows if one.runs]
+        for one in meant if not check else ():
+            _stop(here, one)
+            _note(here, "drain", one.name)
     return _done(here, rows, meant, "stopped")
 
 
@@ -90,16 +97,17 @@ def pause(
 
     Raises: as `drain`.
     """
-    rows = _chosen(here, names, pipeline)
-    meant = [one for one in rows if not one.care.paused or one.is_to_run or one.runs]
-    for one in meant if not check else ():
-        if not one.care.paused:
-            _pause(here, one, why or "paused by hand")
-        # Disabled first: should it not end in time, it is not started again with the machine.
-        if one.is_to_run:
-            here.fleet(one.pipeline).disable(one.name)
-        if one.runs:
-            _stop(here, one)
+    with _turn(here, check):
+        rows = _chosen(here, names, pipeline)
+        meant = [one for one in rows if not one.care.paused or one.is_to_run or one.runs]
+        for one in meant if not check else ():
+            if not one.care.paused:
+                _pause(here, one, why or "paused by hand")
+            # Disabled first: should it not end in time, it is not started again with the machine.
+            if one.is_to_run:
+                here.fleet(one.pipeline).disable(one.name)
+            if one.runs:
+                _stop(here, one)
     return _done(here, rows, meant, "paused")
 
 
@@ -110,13 +118,16 @@ def release(here: Here, names: Sequence[str] = (), *, check: bool = False) -> di
 
     Raises: as `info`; Permanent: a worker that is named is not paused.
     """
-    rows = _chosen(here, names, "")
-    meant = [one for one in rows if one.care.paused]
-    others = set(names) - {one.name for one in meant}
-    if others:
-        raise Permanent("This worker is not paused", ", ".join(sorted(others)), "There is nothing to release")
-    for one in meant if not check else ():
-        _start(here, one)
+    with _turn(here, check):
+        rows = _chosen(here, names, "")
+        meant = [one for one in rows if one.care.paused]
+        others = set(names) - {one.name for one in meant}
+        if others:
+            raise Permanent(
+                "This worker is not paused", ", ".join(sorted(others)), "There is nothing to release"
+            )
+        for one in meant if not check else ():
+            _start(here, one)
     return {**_done(here, rows, meant, "running"), "released": [one.name for one in meant]}
 
 
@@ -146,13 +157,27 @@ def _chosen(here: Here, names: Sequence[str], pipeline: str) -> list[Standing]:
     return meant
 
 
+@contextmanager
+def _turn(here: Here, check: bool) -> Iterator[None]:
+    """After a round that is under way; who only looks need not wait."""
+    if check:
+        yield
+        return
+    with by_hand(here.database, here.host, at_most=here.settings.healing.drain + _PATIENCE_SECONDS):
+        yield
+
+
 def _start(here: Here, one: Standing) -> None:
     fleet = here.fleet(one.pipeline)
-    if one.care.paused:
-        _release(here, one)
     if not one.is_to_run:
         fleet.enable(one.number)
+    if one.care.paused:
+        # What was tried with it alone did not help.
+        fleet.configure(one.name, {})
+    # Started before it is noted: should this end in between, it is paused still, and released again.
     fleet.start(one.name)
+    if one.care.paused:
+        _release(here, one)
     _note(here, "start", one.name)
 
 
@@ -188,6 +213,7 @@ def _release(here: Here, one: Standing) -> None:
     who = events.somebody()
     with here.transaction() as connection:
         if care.release(connection, one.name):
+            care.common(connection, one.name)
             history.record(
                 connection,
                 Entry(

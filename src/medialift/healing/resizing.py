@@ -10,8 +10,10 @@ from medialift.healing import care, history, sizing
 from medialift.healing.history import Entry, What
 from medialift.healing.scaling import Move, Path, State, Step
 from medialift.healing.standing import Here, Standing, standing
+from medialift.healing.turns import by_hand
 from medialift.queueing import events
 
+_PATIENCE_SECONDS = 60.0
 MOST_WORKERS = 64
 """Of one pipeline on one host: more logins than that no server bears."""
 
@@ -29,7 +31,12 @@ def scale(here: Here, pipeline: str, count: int, *, why: str = "", check: bool =
     step = _step(state, count, why)
     changed = step.move is not Move.KEEP
     if changed and not check:
-        _resize(here, pipeline, step)
+        with by_hand(here.database, here.host, at_most=here.settings.healing.drain + _PATIENCE_SECONDS):
+            # A round may have changed the number meanwhile.
+            state = _state(here, pipeline)
+            step = _step(state, count, why)
+            if step.move is not Move.KEEP:
+                _resize(here, pipeline, step)
     rows = standing(here, pipeline)
     return {
         "changed": changed,
