@@ -2,7 +2,7 @@
 
 Covered: Calibre's reader, the choice of books, hashing, how a book is told in the server's words, the login,
 the uploads, the socket's tasks, the ebooks, and what is written down about each file. Not covered: the SQL of
-the ledger and what workers do to each other, in whose place stands `ledger.MemoryPen`; they need a PostgreSQL.
+the ledger, in whose place stands `ledger.MemoryPen`, and what workers do to each other; both need PostgreSQL.
 """
 
 from medialift.books.selftest import journey, pace, rows, words

@@ -80,6 +80,7 @@ def _genres(_: Path) -> None:
         ("ya",): ("Youth's Books",),
         ("Fiction.Crime",): ("Crime/Mystery",),
         ("Fiction / Historical",): ("Historical Fiction",),
+        ("Crime.Fantasy",): ("Fantasy",),
         ("Wizards",): ("Fantasy",),
         ("to read", "", "business"): (),
         (): (),
@@ -121,6 +122,8 @@ def _short_names(_: Path) -> None:
         true("the title begins as it did", named.title[:20] == title[:20])
         equal("the series' number", (named.series_index, named.language), (12, "en"))
         true("the series begins as it did", named.series[:15] == series[:15])
+    room(fitted(Named("a short title", (("N" * 140, "A"),))))
+    room(fitted(Named("a short title", (("A", "N" * 140),))))
 
 
 def room(named: Named) -> None:
@@ -221,6 +224,9 @@ def _bare() -> None:
     composed = describe(Book(1, "Cafe\u0301", "", (), "", (), series="S", series_index=1e30), WORDS)
     equal("a composed title", composed.title, "Café")
     equal("a series' highest number", composed.series_index, 2**31 - 1)
+    mapped = describe(Book(1, "T", "", (), "", (), languages=("xxx",), tags=("Wizards",)), WORDS)
+    equal("a language of a person's map", mapped.language, "de")
+    equal("a genre of a person's map", mapped.genres, (("Fantasy", GENRES["Fantasy"]),))
     other = describe(Book(1, "Dune", "", (Author("A B", "B, A", "A", "B"),), "", ()), WORDS)
     true("another title is another identity", not set(other.identities) & set(told.identities))
     try:

@@ -254,7 +254,7 @@ class CodeFixes:
                 raise Refused("This edit was tried before", f"fix {one.number} ({one.state}): {one.why}")
 
     def _known_good(self, base: Path, pipeline: Pipeline) -> list[str]:
-        """The names of the checks, which the release in use passes: else they would say nothing of an edit."""
+        """The names of the checks. The release in use has to pass them: else they would say nothing."""
         verdict = self._test(base, pipeline.name, None)
         if not verdict.ok:
             raise Refused("The self-test fails without the edit as well", base.name, verdict.why)

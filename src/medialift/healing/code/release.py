@@ -70,7 +70,7 @@ class Releases:
         return sorted(one for one in self.folder.iterdir() if one.is_dir() and not one.name.startswith("."))
 
     def copy(self, base: Path, number: int) -> Path:
-        """A copy of a release as its fix of this number, which works where it is. `flush` it before it is used.
+        """A copy of a release as its fix of this number, which works where it is. `flush` it before its use.
 
         Raises:
             Permanent: too little space, or the release is not whole.
