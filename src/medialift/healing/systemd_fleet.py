@@ -229,8 +229,8 @@ def drop_in(settings: Mapping[str, str], release: Path | None, command: Sequence
     if release is not None:
         if not release.is_absolute() or not str(release).isprintable():
             raise Permanent("A release is a folder with an absolute path", str(release))
-        program = _quoted(str(release / "venv" / "bin" / "python")).replace("$", "$$")
-        # The empty one first: else there would be two.
+        program = _quoted(str(release / "venv" / "bin" / "python"))
+        # The empty one first: else there would be two. A "$" in the path of a program stands for itself.
         lines += ["ExecStart=", f"ExecStart={' '.join([program, '-m', 'medialift', *command])}"]
     return "\n".join(lines) + "\n"
 

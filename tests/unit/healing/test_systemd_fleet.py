@@ -235,12 +235,25 @@ def test_what_others_put_beside_the_drop_in_stays(systemd: Systemd) -> None:
 def test_nothing_gets_out_of_its_place_in_a_unit() -> None:
     text = drop_in({"A": 'x" %i\\ y'}, Path("/opt/with space/%n$1"), ("books", "work"))
     assert 'Environment="A=x\\" %%i\\\\ y"' in text
-    assert 'ExecStart="/opt/with space/%%n$$1/venv/bin/python" -m' in text
+    assert 'ExecStart="/opt/with space/%%n$1/venv/bin/python" -m' in text
     for settings in ({"A": "x\nExecStartPre=/bin/rm"}, {"A B": "x"}, {"a": "x"}, {"A\nB": "x"}):
         with pytest.raises(Permanent, match="cannot be set"):
             drop_in(settings, None, ())
     with pytest.raises(Permanent, match="absolute"):
         drop_in({}, Path("releases/7"), ())
+
+
+def test_systemd_itself_takes_a_drop_in(tmp_path: Path) -> None:
+    program = tmp_path / "with space %n$1" / "venv" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.symlink_to(sys.executable)
+    unit = tmp_path / "worker.service"
+    unit.write_text("[Service]\nExecStart=/bin/true\n")
+    (tmp_path / "worker.service.d").mkdir()
+    text = drop_in({"A": 'x" %i\\ $y'}, program.parents[2], BOOKS.command)
+    (tmp_path / "worker.service.d" / DROP_IN).write_text(text)
+    checked = process.run(["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", str(unit)])
+    assert checked.rc == 0 and "worker.service" not in checked.err, checked.err
 
 
 @pytest.mark.parametrize("name", ["shelf@0", "other@1", "shelf", "shelf@1/../2", "shelf@x", "@1", "shelf@-1"])
