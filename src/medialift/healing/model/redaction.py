@@ -18,6 +18,9 @@ from urllib.parse import urlsplit
 
 from medialift.foundation.text import redact
 
+# Whoever can write a log line can try to make it slow to read: a pattern begins at the beginning of a word
+# only and never looks far, so that each takes time in proportion to the line.
+
 # Where one word of a line ends for people: a name may hold spaces, commas, dots and brackets.
 _STOPS = re.compile(r"""["'`<>|\n]|: | -> |; | (?=[/~])|$""")
 _QUOTES = {"'": "'", '"': '"', "`": "`", "“": "”", "‘": "’", "«": "»"}
@@ -27,8 +30,8 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 _UNSEEN = re.compile("[\u00ad\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 
 _ADDRESS = re.compile(r"\b[a-zA-Z][a-zA-Z0-9+.-]{1,20}://[^\s'\"<>`|]*")
-_EMAIL = re.compile(r"\b[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
-_USER_AT = re.compile(r"(?<![\w<])[\w.-]+@(?=[\w<])")
+_EMAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}\b")
+_USER_AT = re.compile(r"(?<![\w<.-])[\w.-]+@(?=[\w<])")
 _PATH = re.compile(r"(?<![\w/.<>~)])(?:~[\w.-]*)?/(?=[^\s/])")
 _EXTENSION = re.compile(r"\.[A-Za-z0-9]{1,5}(?=$|[\s,;:)\]}])")
 # Words after which a folder's name goes on, as in /srv/Books/Jane Doe (12).
@@ -41,7 +44,7 @@ _KERNEL = re.compile(r"/(?:proc|sys)(?:/[\w.:-]+)+|/dev/(?:null|zero|fuse|shm|pt
 _ROUTE = re.compile(r"/api(?:/[a-z_-]{1,24}(?![\w%.]))*")
 
 _FILE = re.compile(
-    r"(?<![\w<])[^\s'\"<>|:;=]+(?: [^\s'\"<>|:;=]+)*?"
+    r"(?<![^\s'\"|:;=])[^\s'\"<>|:;=]+(?: [^\s'\"<>|:;=]+){0,20}?"
     r"\.(?:epub|mobi|azw[34]?|pdf|cb[rz]|djvu|fb2|lit|docx?|rtf|odt|opf|m4[abv]|mp[34]|flac|opus|ogg|wav|aac"
     r"|mk[av]|avi|jpe?g|png|webp|gif|nfo|srt|cue)\b",
     re.IGNORECASE,

@@ -133,7 +133,7 @@ def test_a_known_secret_is_never_told(before, after):
     "unit",
     ["a.", "a:", "/a ", "a@", "' ", "x" * 50, "1.", "a b.", "Ab ", "http://", "~", "::", '"a b', "a-", "/"],
 )
-def test_a_line_made_to_be_slow_is_not(hidden, unit):
-    began = time.monotonic()
-    hidden((unit * 5000)[:5000])
-    assert time.monotonic() - began < 1.0
+def test_a_log_made_to_be_slow_to_read_is_not(hidden, unit):
+    began = time.process_time()
+    hidden("\n".join([(unit * 1000)[:1000]] * 150))
+    assert time.process_time() - began < 5.0
