@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from threading import Event
 from typing import Annotated, Any
 
 import typer
@@ -12,10 +14,12 @@ import typer
 from medialift.cli import session
 from medialift.cli.face import Face
 from medialift.cli.session import Session
+from medialift.foundation.signals import stoppable
 from medialift.foundation.units import format_duration
+from medialift.healing import assembly, operations, reverting
 from medialift.healing import metrics as figures
-from medialift.healing import operations
 from medialift.healing.history import What
+from medialift.healing.loop import Loop
 from medialift.healing.standing import Here, opened
 
 app = typer.Typer(
@@ -27,6 +31,42 @@ Names = Annotated[list[str] | None, typer.Argument(help="As `healing status` nam
 OnePipeline = Annotated[str, typer.Option("--pipeline", help="Of this pipeline only.")]
 Why = Annotated[str, typer.Option(help="What is to be remembered about it.")]
 Check = Annotated[bool, typer.Option(help="Only tell what would be done.")]
+
+
+@app.command()
+def watch(context: typer.Context) -> None:
+    """Make rounds until told to end: what the unit medialift-healing runs."""
+    run = session.of(context)
+    settings = run.serve()
+    stop = Event()
+    with opened(given=settings) as found:
+        here = replace(found, fleet_of=assembly.fleets(stop))
+        model = assembly.adviser(settings, here.database, stop)
+        loop = Loop(assembly.healer(here, stop=stop, model=model), stop)
+        stoppable(loop.run, stop)
+
+
+@app.command("round")
+def one_round(context: typer.Context) -> None:
+    """Make one round now, in the foreground. It can take minutes: workers are drained."""
+    run = session.of(context)
+    stop = Event()
+    with opened(given=run.settings) as found:
+        here = replace(found, fleet_of=assembly.fleets(stop))
+        model = assembly.adviser(run.settings, here.database, stop)
+        done = stoppable(assembly.healer(here, stop=stop, model=model).round, stop)
+    told = {"idle": done.idle, "workers": done.workers, "stuck": done.stuck, "touched": done.touched}
+
+    def show() -> None:
+        run.face.line(done.idle or f"{done.workers} workers, {len(done.stuck)} stuck")
+        for name in done.touched:
+            run.face.line(f"touched: {name} (healing history --worker {name})")
+
+    run.face.result({**told, "errors": list(done.errors)}, show)
+    for error in done.errors:
+        run.face.note(error)
+    if done.errors:
+        raise typer.Exit(session.FAILED)
 
 
 @app.command()
@@ -109,6 +149,25 @@ def scale(
     with _here(run) as here:
         done = operations.scale(here, pipeline, count, why=why, check=check)
     run.face.result(done, lambda: _lines(run.face, done["workers"]))
+
+
+@app.command()
+def revert(context: typer.Context, why: Why = "", check: Check = False) -> None:
+    """Take back the edit of the code that is in use, or on trial; its workers are restarted without it."""
+    run = session.of(context)
+    with _here(run) as here:
+        done = reverting.revert(here, why=why, check=check)
+
+    def show() -> None:
+        fix = done["fix"]
+        if fix is None:
+            run.face.line("No edit of the code is in use")
+            return
+        run.face.line(f"edit {fix['number']} of {fix['module']}: {fix['state']} ({fix['why']})")
+        if done["restarted"]:
+            run.face.line(f"restarted: {', '.join(done['restarted'])}")
+
+    run.face.result(done, show)
 
 
 @app.command()
