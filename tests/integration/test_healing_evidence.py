@@ -42,6 +42,7 @@ from medialift.queueing import control, workers
 from medialift.queueing.database import Database, of_worker
 from medialift.queueing.workers import Me
 from medialift.settings import Settings
+from tests.migration_world import Migration
 from tests.mount_world import RealMount
 from tests.queue_world import Books
 
@@ -501,6 +502,24 @@ def test_the_items_that_it_holds_and_the_one_that_it_is_at(stage: Stage) -> None
         "last": None,
         "held": 0,
     }
+
+
+def test_a_worker_that_brings_books_tells_which_one_it_has_been_at_for_longest(migration: Migration) -> None:
+    book = migration.library.add("A large book", ["A B"], formats={"PDF": b"x" * 4_000_000})
+    migration.library.add("A small book", ["A B"], formats={"PDF": b"small"})
+    migration.plan()
+    migration.spawn("one", books={"bandwidth": 400_000})
+    books = Books(migration.database)
+
+    def at() -> int:
+        return int(books.scalar("select coalesce(max(current_item), 0) from worker where state <> 'gone'"))
+
+    def small_is_done() -> bool:
+        return migration.states().get("done") == 1
+
+    migration.until(small_is_done)
+    migration.until(lambda: at() == migration.item(book).id)
+    migration.end()
 
 
 def test_an_item_that_ends_one_life_after_the_other_stands_out_from_those_lost_with_it(stage: Stage) -> None:
