@@ -30,6 +30,8 @@ _SYSTEMD = Path("/run/systemd/system")
 _NOBODY = 65534
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _MOST_WORDS = 2000
+# Of systemd's sandbox: there on each system, and what may be mounted below it is hidden as well.
+_FOLDER = "/mnt"
 
 
 @dataclass(frozen=True)
@@ -172,7 +174,7 @@ def _by_systemd(argv: Sequence[str], limits: Limits) -> list[str]:
         "ProtectKernelModules": "yes",
         "ProtectKernelTunables": "yes",
         "InaccessiblePaths": "-/etc/medialift -/var/lib/medialift",
-        "TemporaryFileSystem": f"/run:ro,mode=755 /tmp:mode=1777,size={limits.disk}",
+        "TemporaryFileSystem": f"/run:ro,mode=755 {_FOLDER}:mode=1777,size={limits.disk}",
         "CapabilityBoundingSet": "",
         "NoNewPrivileges": "yes",
         "RestrictAddressFamilies": "AF_UNIX AF_INET AF_INET6",
@@ -188,14 +190,14 @@ def _by_systemd(argv: Sequence[str], limits: Limits) -> list[str]:
         "LimitFSIZE": str(limits.disk),
         "LimitCORE": "0",
         "RuntimeMaxSec": f"{limits.seconds:g}",
-        "WorkingDirectory": "/tmp",  # noqa: S108  a private one
+        "WorkingDirectory": _FOLDER,
         "Nice": "10",
     }
     return [
         *("systemd-run", "--quiet", "--collect", "--wait", "--pipe", "--service-type=exec"),
         f"--unit=medialift-selftest-{secrets.token_hex(4)}",
         *(f"--property={name}={value}" for name, value in settings.items()),
-        *(f"--setenv={name}={value}" for name, value in _environment("/tmp").items()),  # noqa: S108
+        *(f"--setenv={name}={value}" for name, value in _environment(_FOLDER).items()),
         *("--", *argv),
     ]
 
