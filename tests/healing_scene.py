@@ -20,8 +20,9 @@ import pytest
 
 from medialift.foundation.waiting import Clock, wait_until
 from medialift.healing import assembly, care, history
+from medialift.healing.assembly import Asked
 from medialift.healing.care import Care
-from medialift.healing.diagnosis import Adviser
+from medialift.healing.editing import Editing
 from medialift.healing.evidence import ServerHealth
 from medialift.healing.healer import Healer, Round
 from medialift.healing.history import Entry
@@ -31,7 +32,6 @@ from medialift.healing.observing import observe
 from medialift.healing.pipeline import Knob, Pipeline
 from medialift.healing.pressure import Gauge, Sources
 from medialift.healing.standing import Here
-from medialift.healing.treatment import CodeFixes
 from medialift.notify import Notice
 from medialift.queueing.database import Database
 from medialift.settings import Settings
@@ -52,6 +52,8 @@ QUICK: Mapping[str, Any] = {
     "cooldown": 0.0,
     "verify": 0.2,
     "drain": 0.8,
+    # A Python that starts on a busy machine is not stuck: it has no phase yet.
+    "pipelines": {"books": {"phases": {"": 60.0}}},
 }
 """Seconds: a worker that hangs is stuck after one, and whether a remedy helped can be asked at once."""
 HEALTHY_SECONDS = 20.0
@@ -85,11 +87,13 @@ class Scene:
     server: Callable[[Settings], ServerHealth] | None = None
     sources: Sources | None = None
     clock: Clock | None = None
-    model: Adviser | None = None
-    code_fixes: CodeFixes | None = None
+    model: Asked | None = None
+    editing: Editing | None = None
     more: dict[str, Any] = field(default_factory=dict)
     """Other sections of the settings."""
     _healer: Healer | None = None
+    _treated: dict[str, int] = field(default_factory=dict)
+    _verified: dict[str, int] = field(default_factory=dict)
 
     @property
     def books(self) -> Books:
@@ -147,7 +151,7 @@ class Scene:
 
     def heals(self, **healing: Any) -> Healer:
         """A healing with these settings instead of the quick ones; what it remembered is forgotten."""
-        settings = Settings(healing={**QUICK, **healing}, **self.more)
+        settings = Settings(healing={"root": self.folder / "root", **QUICK, **healing}, **self.more)
         here = Here(settings, self.database, lambda _: self.fleet)
         self._healer = assembly.healer(
             here,
@@ -156,7 +160,7 @@ class Scene:
             log=_Logs(self.fleet),
             tell=self.told.append,
             model=self.model,
-            code_fixes=self.code_fixes,
+            editing=self.editing,
             clock=self.clock,
             gauge=Gauge(self.sources, self.clock) if self.sources is not None else None,
         )
@@ -185,20 +189,26 @@ class Scene:
         self.wait(lambda: done(self.round()), at_most=at_most)
         return self.rounds[-1]
 
+    def wait_until_registered(self, name: str) -> None:
+        """Until its present process is in the ledger."""
+        self.wait(lambda: (seen := self.seen(name)) is not None and seen.pid == self.fleet.pid(name))
+
     def until_stuck(self, name: str) -> Round:
         return self.rounds_until(lambda one: name in one.stuck)
 
-    def until_treated(self, name: str) -> Round:
-        return self.rounds_until(lambda one: any(name in ward.treated for ward in one.visited.values()))
+    def until_treated(self, name: str) -> None:
+        """Rounds until one more remedy was applied than at the last call."""
+        self._treated[name] = times = self._treated.get(name, 0) + 1
+        self.rounds_until(lambda _: self.outcomes(name, "remedy").count("applied") >= times)
 
-    def until_paused(self, name: str) -> Round:
-        return self.rounds_until(lambda one: any(name in ward.paused for ward in one.visited.values()))
+    def until_paused(self, name: str) -> None:
+        self.rounds_until(lambda _: self.care(name).paused)
 
     def until_verified(self, name: str, outcome: str) -> None:
-        """Rounds until the last remedy was verified with this outcome."""
-        before = self.outcomes(name, "verification")
-        self.rounds_until(lambda _: len(self.outcomes(name, "verification")) > len(before))
-        assert self.outcomes(name, "verification")[-1] == outcome, self.story()
+        """Rounds until one more remedy was verified than at the last call, with this outcome."""
+        self._verified[name] = times = self._verified.get(name, 0) + 1
+        self.rounds_until(lambda _: len(self.outcomes(name, "verification")) >= times)
+        assert self.outcomes(name, "verification")[times - 1] == outcome, self.story()
 
     # -- what is kept ------------------------------------------------------------------------------------
 

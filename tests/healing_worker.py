@@ -168,6 +168,15 @@ class Acting:
                 await self.well(lease, crew)
                 return
 
+    async def ask_once(self, lease: Lease, crew: Crew) -> None:
+        """It asks its server for each item, and never comes back from an answer that is none."""
+        try:
+            await asyncio.to_thread(_asked, self.told["url"])
+        except OSError as error:
+            _log.warning("The server does not answer: %s", error)
+            threading.Event().wait()
+        await self.well(lease, crew)
+
     async def ask_with_breaker(self, lease: Lease, crew: Crew) -> None:
         """It asks its server for each item, and rests while that does not answer."""
         try:

@@ -7,13 +7,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
 from threading import Event
+from typing import Protocol
 
 from medialift import notify
 from medialift.errors import MedialiftError
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.healing import rules
 from medialift.healing.clocks import Clocks
+from medialift.healing.code.codefix import CodeFixes
 from medialift.healing.diagnosis import Adviser, Diagnosis
+from medialift.healing.editing import Editing, Writer
 from medialift.healing.fleet import Fleet
 from medialift.healing.healer import Healer
 from medialift.healing.journal import Journal, LogSource
@@ -23,13 +26,17 @@ from medialift.healing.pipelines import PIPELINES
 from medialift.healing.pressure import Gauge
 from medialift.healing.standing import Here
 from medialift.healing.systemd_fleet import SystemdFleet
-from medialift.healing.treatment import CodeFixes, Treatment
+from medialift.healing.treatment import Treatment
 from medialift.healing.ward import Means, Tell, Ward
 from medialift.notify import Notice
 from medialift.queueing.database import Database
 from medialift.settings import NotifySettings, Settings
 
 _log = logging.getLogger(__name__)
+
+
+class Asked(Adviser, Writer, Protocol):
+    """What is asked besides the rules, and writes edits: `model.asking.Model`."""
 
 
 def fleets(stop: Event) -> Callable[[Pipeline], Fleet]:
@@ -44,8 +51,8 @@ def healer(
     pipelines: Iterable[Pipeline] = tuple(PIPELINES.values()),
     log: LogSource | None = None,
     tell: Tell | None = None,
-    model: Adviser | None = None,
-    code_fixes: CodeFixes | None = None,
+    model: Asked | None = None,
+    editing: Editing | None = None,
     clock: Clock | None = None,
     gauge: Gauge | None = None,
 ) -> Healer:
@@ -55,11 +62,13 @@ def healer(
         stop: the healing is to end: nothing is waited for any more.
         tell: tells people; by [notify], unless told otherwise.
         model: see `adviser`.
+        editing: edits of the code; by [healing], unless told otherwise.
     """
     clock = clock or SystemClock()
     clocks = Clocks(clock)
     tell = tell or Told(here.settings.notify)
-    means = Means(Diagnosis(rules.diagnose, model), Treatment(here, code_fixes, stop), tell, stop)
+    editing = editing or Editing(CodeFixes.open(here.settings), model)
+    means = Means(Diagnosis(rules.diagnose, model), Treatment(here, editing, stop), tell, stop)
     source = log or Journal()
     wards = [Ward(here, one, here.fleet_of(one), source, means, clocks) for one in pipelines]
     return Healer(here, wards, clocks, tell, gauge or Gauge(clock=clock))

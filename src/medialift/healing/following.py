@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
-from medialift.errors import MedialiftError
+from medialift.errors import Permanent
 from medialift.healing import care
 from medialift.healing.care import Care
 from medialift.healing.decision import Remedy
+from medialift.healing.editing import Editing
 from medialift.healing.fleet import Fleet
 from medialift.healing.history import Entry, What, record
 from medialift.healing.patient import Patient, decision_of
@@ -19,7 +19,6 @@ from medialift.healing.pipeline import Pipeline
 from medialift.healing.remedies.config_fix import undo
 from medialift.healing.remedies.leases import take_back
 from medialift.healing.standing import Here
-from medialift.healing.treatment import CodeFixes
 from medialift.healing.verification import Result, Seen, progressed, verify
 from medialift.notify import Event, Notice
 
@@ -32,13 +31,13 @@ class Following:
     """Follows up what was done to the workers of one pipeline.
 
     Attributes:
-        code_fixes: None: the code is never edited.
+        editing: None: the code is never edited.
     """
 
     here: Here
     pipeline: Pipeline
     fleet: Fleet
-    code_fixes: CodeFixes | None
+    editing: Editing | None
     tell: Callable[[Notice], None]
 
     def up(self, patient: Patient) -> Patient:
@@ -68,12 +67,14 @@ class Following:
         result = verify(kept, seen if patient.registered else None, patient.member, silence=healing.silence)
         if result.result is Result.MOOT:
             return patient
+        if result.result is Result.RECOVERED:
+            if kept.release and self.editing is not None:
+                # First, so that a round that breaks off here finds it to be done.
+                self._accept(patient, self.editing)
+            return self._noted(patient, result)
         after = self._noted(patient, result)
-        if result.result is Result.INEFFECTIVE:
-            self._take_back(after)
-            self._end_what_was_broken_off(after)
-        elif kept.release and self.code_fixes is not None:
-            self._accept(after, self.code_fixes)
+        self._take_back(after)
+        self._end_what_was_broken_off(after)
         return after
 
     def _has_recovered(self, patient: Patient) -> bool:
@@ -105,43 +106,47 @@ class Following:
         if decision is not None and decision.remedy is Remedy.CONFIG_FIX:
             undo(self.fleet, patient.name, decision.settings, self.pipeline)
         if patient.care.release:
-            self._leave_release(patient)
+            self._leave_release(patient, f"{patient.name} did not recover with {patient.care.release}")
         with self.here.transaction() as connection:
             care.common(connection, patient.name)
 
-    def _leave_release(self, patient: Patient) -> None:
-        """Back to the common release at once: the one that it tries is about to be gone."""
+    def _leave_release(self, patient: Patient, why: str) -> None:
+        """Throw an edit away; its canary has the common release again at once."""
+        detail: Mapping[str, Any] = {}
+        release = None
+        if self.editing is not None:
+            detail = self.editing.discard(why)
+            release = self.editing.release_for(patient.name)
         settings = patient.member.settings if patient.member is not None else {}
-        self.fleet.configure(patient.name, settings)
+        self.fleet.configure(patient.name, settings, release)
         self.fleet.stop(patient.name, at_most=self.here.settings.healing.drain)
         try:
             take_back(self.here.database, patient.name)
         finally:
             self.fleet.start(patient.name)
-        if self.code_fixes is not None:
-            self.code_fixes.discard(Path(patient.care.release))
-        self._code(patient, "discarded", f"{patient.name} did not recover with {patient.care.release}")
-
-    def _accept(self, patient: Patient, code_fixes: CodeFixes) -> None:
-        release = Path(patient.care.release)
-        try:
-            code_fixes.accept(release)
-        except MedialiftError as error:
-            self._code(patient, "not accepted", str(error))
-            _log.warning("%s helped, and cannot be used by all: %s", release, error)
-            return
-        settings = patient.member.settings if patient.member is not None else {}
-        # The common release is this one now.
-        self.fleet.configure(patient.name, settings)
+        self._code(patient, "discarded", why, detail)
         with self.here.transaction() as connection:
             care.common(connection, patient.name)
-        words = f"{patient.name} recovered with {release}: it is the common one now"
-        self._code(patient, "accepted", words)
+        if self.editing is not None:
+            self.editing.clear()
+
+    def _accept(self, patient: Patient, editing: Editing) -> None:
+        tried = patient.care.release
+        try:
+            detail = editing.accept()
+        except Permanent as error:
+            # It was taken back by hand, or another release was installed meanwhile.
+            self._leave_release(patient, f"{tried} helped, and cannot be used by all: {error}")
+            return
+        with self.here.transaction() as connection:
+            care.common(connection, patient.name)
+        why = f"{patient.name} recovered with {tried}: all have it from their next start on"
+        self._code(patient, "accepted", why, detail)
         self.tell(
             Notice(
                 Event.CODE_FIXED,
                 f"An edit of the code is in use on {self.here.host}",
-                f"{words}\nSee it: medialift healing history --what code_fix\n"
+                f"{why}\nSee it: medialift healing history --what code_fix --evidence\n"
                 "Take it back: medialift healing revert",
             )
         )
@@ -155,9 +160,11 @@ class Following:
 
     # -- keeping -----------------------------------------------------------------------------------------
 
-    def _code(self, patient: Patient, outcome: str, why: str) -> None:
+    def _code(self, patient: Patient, outcome: str, why: str, detail: Mapping[str, Any]) -> None:
+        seen = patient.seen
+        entry = Entry(What.CODE_FIX, self.here.host, seen.pipeline, seen.name, outcome, why, detail)
         with self.here.transaction() as connection:
-            record(connection, self._entry(patient, What.CODE_FIX, outcome, why, patient.care))
+            record(connection, entry)
 
     def _entry(self, patient: Patient, what: What, outcome: str, why: str, after: Care) -> Entry:
         seen = patient.seen

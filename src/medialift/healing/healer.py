@@ -91,6 +91,7 @@ class Healer:
                 )
                 return done
         except AWAY as error:
+            self.clocks.lost()
             raise gone(error) from error
 
     def _round(self, connection: Connection) -> Round:
@@ -108,6 +109,7 @@ class Healer:
                 visited[ward.pipeline.name] = ward.visit(partial(self._pressure, ward.pipeline, measured))
             except MedialiftError as error:
                 _log.warning("The workers of %s cannot be looked at: %s", ward.pipeline.name, error)
+                self.clocks.lost()
                 errors.append(f"{ward.pipeline.name}: {error}")
         return Round(visited=visited, errors=tuple(errors))
 

@@ -147,7 +147,7 @@ class _Visit:
                 self.here,
                 self.ward.pipeline,
                 self.ward.fleet,
-                self.means.treatment.code_fixes,
+                self.means.treatment.editing,
                 self.means.tell,
             )
             patients = [self._one(one.name, partial(following.up, one), one) for one in patients]
