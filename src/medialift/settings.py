@@ -593,24 +593,54 @@ def explain(loaded: Loaded) -> list[Explained]:
     return [
         Explained(
             name=f"{section}.{name}",
-            value=plain(getattr(getattr(loaded.settings, section), name)),
+            value=plain(getattr(within(loaded.settings, section), name)),
             default=plain(field.get_default(call_default_factory=True)),
             origin=_origin(loaded, section, name),
             kind=_kind(field),
             documentation=field.description or "",
             secret=_is_secret(field),
-            variable=f"{ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}",
+            variable=_variable(section, name),
         )
         for section, name, field in fields()
     ]
 
 
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """(name, model) of every section, those within others too (healing.model), in the order of the
+    definition."""
+    for name, field in Settings.model_fields.items():
+        yield from _sections(name, field)
+
+
+def _sections(name: str, field: FieldInfo) -> Iterator[tuple[str, type[BaseModel]]]:
+    if _is_section(field) and isinstance(field.annotation, type):
+        yield name, field.annotation
+        for inner, one in field.annotation.model_fields.items():
+            yield from _sections(f"{name}.{inner}", one)
+
+
 def fields() -> Iterator[tuple[str, str, FieldInfo]]:
-    """(section, name, field) of every setting, in the order of the definition."""
-    for section, outer in Settings.model_fields.items():
-        assert isinstance(outer.annotation, type) and issubclass(outer.annotation, BaseModel)  # noqa: S101
-        for name, field in outer.annotation.model_fields.items():
-            yield section, name, field
+    """(section, name, field) of every setting, in the order of the sections."""
+    for section, model in sections():
+        for name, field in model.model_fields.items():
+            if not _is_section(field):
+                yield section, name, field
+
+
+def within(settings: Settings, section: str) -> Any:
+    """A section by its name, such as healing.model."""
+    found: Any = settings
+    for name in section.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _variable(section: str, name: str) -> str:
+    return ENVIRONMENT_PREFIX + "__".join(part.upper() for part in (*section.split("."), name))
 
 
 def exposure(file: Path) -> str:
@@ -623,7 +653,7 @@ def secrets(settings: Settings) -> list[str]:
     """The values of all secrets that are set: for `redact`, never to be shown."""
     found: list[str] = []
     for section, name, _ in fields():
-        value = getattr(getattr(settings, section), name)
+        value = getattr(within(settings, section), name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, SecretStr) and item.get_secret_value():
                 found.append(item.get_secret_value())
@@ -686,7 +716,11 @@ def _nearest(where: list[str]) -> str:
     known = (
         list(Settings.model_fields)
         if len(where) == 1
-        else [name for section, name, _ in fields() if section == where[0]]
+        else [
+            name.rpartition(".")[2]
+            for name in (*(f"{section}.{one}" for section, one, _ in fields()), *dict(sections()))
+            if name.rpartition(".")[0] == ".".join(where[:-1])
+        ]
     )
     close = difflib.get_close_matches(where[-1], known, n=1)
     return f", did you mean '{close[0]}'?" if close else f", there are: {', '.join(known)}"
@@ -694,17 +728,24 @@ def _nearest(where: list[str]) -> str:
 
 def _purpose(where: list[str]) -> str:
     for section, name, field in fields():
-        if where[:2] == [section, name]:
+        named = [*section.split("."), name]
+        if where[: len(named)] == named:
             return f" (it is the {field.description})"
     return ""
 
 
 def _origin(loaded: Loaded, section: str, name: str) -> str:
-    if name in (loaded.environment_values.get(section) or {}):
-        return f"environment {ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}"
-    if name in (loaded.file_values.get(section) or {}):
-        return str(loaded.file)
-    return "default"
+    if name in _given(loaded.environment_values, section):
+        return f"environment {_variable(section, name)}"
+    return str(loaded.file) if name in _given(loaded.file_values, section) else "default"
+
+
+def _given(values: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    """What was given for a section; nothing when it is not there."""
+    found: Any = values
+    for name in section.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def plain(value: Any) -> Any:
@@ -713,6 +754,11 @@ def plain(value: Any) -> Any:
         return MASKED if value.get_secret_value() else ""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, BaseModel):
+        # Only what was set: the rest is as the section around it says.
+        return {name: plain(getattr(value, name)) for name in sorted(value.model_fields_set)}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -736,6 +782,8 @@ def _kind(field: FieldInfo) -> str:
     annotation = field.annotation
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is Mapping:
+        return "table"
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]
         choices = " | ".join(map(str, get_args(inner))) if get_origin(inner) is Literal else ""
