@@ -42,6 +42,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "off": {"healing_enabled": "false"},
     "no key": {"healing_model_enabled": True, "healing_model_name": "small"},
+    "edited before": {"__healing_fixes": {"stat": {"exists": True}}},
 }
 
 
@@ -88,11 +89,14 @@ def run(folder: Path, plays: list[dict[str, Any]]) -> subprocess.CompletedProces
 def a_play(tasks: list[dict[str, Any]], **given: Any) -> dict[str, Any]:
     """Tasks with the role's variables."""
     defaults = yaml.safe_load((ROLE / "defaults/main.yml").read_text())
-    release = {"__healing_release": {"stdout": "/opt/medialift/releases/7/venv"}}
+    seen = {
+        "__healing_release": {"stdout": "/opt/medialift/releases/7/venv"},
+        "__healing_fixes": {"stat": {"exists": False}},
+    }
     return {
         "hosts": "books",
         "gather_facts": False,
-        "vars": {**defaults, **release, **given},
+        "vars": {**defaults, **seen, **given},
         "vars_files": [str(ROLE / "vars/main.yml")],
         "tasks": tasks,
     }
@@ -168,8 +172,9 @@ def test_root_keeps_what_it_needs_and_nothing_more(written: Callable[[str], Path
     assert unit["ReadWritePaths"] == ["/run/systemd/system"]
     assert unit["LoadCredential"] == ["medialift.toml:/etc/medialift/healing.toml"]
     assert unit["ExecStart"] == ["/opt/medialift/releases/7/venv/bin/medialift healing watch"]
-    # Only who edits code writes releases.
-    assert directives(written("all"))["ReadWritePaths"] == ["/run/systemd/system /opt/medialift"]
+    # Only who edits code, or did, writes releases.
+    for variant in ("all", "edited before"):
+        assert directives(written(variant))["ReadWritePaths"] == ["/run/systemd/system /opt/medialift"]
 
 
 @pytest.mark.parametrize("variant", [*VARIANTS, "books"])
