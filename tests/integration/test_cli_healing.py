@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from typer.testing import CliRunner
 
 from medialift.cli.app import app
 from medialift.healing import assembly, standing
+from medialift.healing.code.fix import Fix, Kept, State
 from medialift.healing.history import Entry, What, record
 from medialift.healing.turns import turn
 from medialift.queueing.database import Database
@@ -151,6 +153,37 @@ def test_there_is_nothing_to_revert(here: Host, cli: Cli) -> None:
     here.settings(healing=f'root = "{here.folder}"')
     assert "No edit of the code is in use" in cli("revert")
     assert cli.json("revert", "--check") == {"changed": False, "fix": None, "restarted": []}
+
+
+def test_an_edit_in_use_is_taken_back_and_its_workers_run_without_it(here: Host, cli: Cli) -> None:
+    root, base, edited = here.folder / "opt", "0.1.0+abc", "0.1.0+abc.fix1"
+    for name in (base, edited):
+        (root / "releases" / name / "venv/bin").mkdir(parents=True)
+        (root / "releases" / name / "venv/bin/python").touch()
+    (root / "current").symlink_to(root / "releases" / edited / "venv")
+    fix = Fix(1, "books", ONE, "books/speed.py", "It divides by nothing", "model small", 1.0, 2.0)
+    Kept(root / "fixes").keep(replace(fix, state=State.IN_FORCE, base=base, release=edited, diff="-a\n+b"))
+    here.settings(healing=f'root = "{root}"')
+    here.run(2)
+    here.fleet.configure(ONE, {"MEDIALIFT_BOOKS__BATCH": "5"}, root / "releases" / edited)
+    here.fleet.stop(ONE, at_most=20)
+    here.fleet.start(ONE)
+
+    predicted = cli.json("revert", "--check")
+    assert (predicted["changed"], predicted["restarted"]) == (True, [ONE])
+    assert (root / "current").resolve().parent.name == edited
+    lives = {name: len(here.fleet.lives(name)) for name in (ONE, TWO)}
+
+    shown = cli("revert", "--why", "it is slower")
+    assert "edit 1 of books/speed.py: reverted (it is slower, says " in shown
+    assert (root / "current").resolve().parent.name == base
+    assert not (root / "releases" / edited).exists()
+    assert [len(here.fleet.lives(name)) - lives[name] for name in (ONE, TWO)] == [1, 0]
+    first = here.fleet.members()[0]
+    assert (first.active, first.release, first.settings) == (True, None, {"MEDIALIFT_BOOKS__BATCH": "5"})
+    (entry,) = here.entries(what=What.CODE_FIX)
+    assert (entry.outcome, entry.detail["diff"]) == ("reverted", "-a\n+b")
+    assert "No edit of the code is in use" in cli("revert")
 
 
 def test_its_figures_are_prometheus_own_format(here: Host, cli: Cli) -> None:

@@ -20,9 +20,7 @@ from medialift.healing.pipeline import Pipeline
 class Writer(Protocol):
     """What writes edits: `model.asking.Model`."""
 
-    def edit(
-        self, evidence: Evidence, pipeline: Pipeline, module_text: str, decision: Decision
-    ) -> str | Refusal:
+    def edit(self, evidence: Evidence, module_text: str, decision: Decision) -> str | Refusal:
         """Search/replace blocks as plain text. Raises Transient when the database does not answer."""
         ...
 
@@ -101,7 +99,7 @@ class Editing:
         if self.writer is None or not self.fixes.enabled:
             raise Permanent("Edits of the code are turned off", "healing.code_fixes")
         module = self.fixes.source(pipeline, decision.module)
-        said = self.writer.edit(evidence, pipeline, module, decision)
+        said = self.writer.edit(evidence, module, decision)
         if isinstance(said, str):
             return said
         raise Permanent(f"There is no edit: {said.why}", decision.module)

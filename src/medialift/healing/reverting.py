@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from medialift.healing import care
 from medialift.healing.code.codefix import CodeFixes
 from medialift.healing.code.fix import Fix
 from medialift.healing.fleet import Fleet, Member
@@ -42,6 +43,8 @@ def revert(here: Here, *, why: str = "", check: bool = False) -> dict[str, Any]:
             record(connection, entry)
         for one in affected:
             _restart(here, here.fleet(fix.pipeline), one, fixes)
+            with here.transaction() as connection:
+                care.common(connection, one.name)
         fixes.prune()
     return {"changed": True, "fix": fix.to_dict(), "restarted": [one.name for one in affected]}
 
