@@ -169,6 +169,8 @@ def test_root_keeps_what_it_needs_and_nothing_more(written: Callable[[str], Path
     assert "User" not in unit
     assert unit["CapabilityBoundingSet"] == ["CAP_SYS_PTRACE CAP_DAC_READ_SEARCH"]
     assert unit["ProtectSystem"] == ["strict"]
+    # A probe may be stuck in a dead mount for good: whoever waited for it could not be restarted.
+    assert unit["KillMode"] == ["process"]
     assert unit["ReadWritePaths"] == ["/run/systemd/system"]
     assert unit["LoadCredential"] == ["medialift.toml:/etc/medialift/healing.toml"]
     assert unit["ExecStart"] == ["/opt/medialift/releases/7/venv/bin/medialift healing watch"]
