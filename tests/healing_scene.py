@@ -238,11 +238,16 @@ class Scene:
 
 
 @contextmanager
-def healing_scene(url: str, folder: Path) -> Iterator[Scene]:
-    """All processes end with the block."""
+def healing_scene(url: str, folder: Path, common: Path | None = None) -> Iterator[Scene]:
+    """All processes end with the block.
+
+    Args:
+        common: the release that workers run from; that of the tests, unless it is given.
+    """
 
     def command(name: str, number: int, release: Path | None) -> list[str]:
-        program = release / "python" if release is not None else sys.executable
+        of = release or common
+        program = of / "venv" / "bin" / "python" if of is not None else Path(sys.executable)
         return [str(program), "-m", "tests.healing_worker", url, name, str(folder / f"{name}.json")]
 
     logs = folder / "logs"

@@ -22,6 +22,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from medialift.books import speed
 from medialift.errors import Transient
 from medialift.queueing.database import Database, of_worker
 from medialift.queueing.leases import Lease
@@ -125,8 +126,8 @@ class Acting:
         await self.well(lease, crew)
 
     async def spin(self, lease: Lease, crew: Crew) -> None:
-        """One item never gets on: it is tried again and again within the worker."""
-        while lease.key == self.told["key"] and not crew.draining.is_set():
+        """One item (or whichever it is) never gets on: it is tried again and again within the worker."""
+        while lease.key == self.told.get("key", lease.key) and not crew.draining.is_set():
             _log.error("ValueError: item %s has no title", lease.key)
             await asyncio.sleep(SECONDS)
         if not crew.draining.is_set():
@@ -148,6 +149,13 @@ class Acting:
             self.kept += os.urandom(1 << 20)
         _log.warning("takes %d bytes", len(self.kept))
         return await crew.draining.wait() and None
+
+    async def faulty(self, lease: Lease, crew: Crew) -> None:
+        """It hangs as long as its release has a fault: a module of it lacks a certain text."""
+        if self.told["without"] not in Path(speed.__file__).read_text(encoding="utf-8"):
+            await self.stall(lease, crew)
+        else:
+            await self.well(lease, crew)
 
     async def read(self, lease: Lease, crew: Crew) -> None:
         """It reads a file for each item, as from a mount, and waits in the kernel when that hangs."""
