@@ -80,17 +80,15 @@ def setting_table() -> str:
         "Sizes and durations are written as people do: `20 GB`, `512 MiB`, `1h30m`, `3 days`.",
     ]
     section = ""
-    described = {
-        name: field.annotation.__doc__ or "" for name, field in settings.Settings.model_fields.items()
-    }
+    described = {name: model.__doc__ or "" for name, model in settings.sections()}
     loaded = settings.Loaded(settings.Settings.model_construct(), Path(), False, {}, {})
     for item in settings.explain(loaded):
-        if item.name.split(".")[0] != section:
-            section = item.name.split(".")[0]
+        within, _, name = item.name.rpartition(".")
+        if within != section:
+            section = within
             parts += ["", f"## [{section}]", "", described[section].strip(), ""]
             parts += ["| setting | type | default | environment | what it is |", "|---|---|---|---|---|"]
-        default = "" if item.default in ("", None, []) else f"`{_cell(_plain(item.default))}`"
-        name = item.name.split(".")[1]
+        default = "" if item.default in ("", None, [], {}) else f"`{_cell(_plain(item.default))}`"
         kind = _cell(item.kind)
         parts.append(f"| `{name}` | {kind} | {default} | `{item.variable}` | {_cell(item.documentation)} |")
     return "\n".join([*parts, ""])

@@ -31,6 +31,7 @@ STORE_CONTROL_PORT = 9002
 PACKAGE_INDEX_PORT = 3141
 SCALEWAY_PORT = 8474
 PLEX_TV_PORT = 8480
+MODEL_PORT = 8490
 
 ACCESS_KEY = "SANDBOXACCESSKEY01"
 SECRET_KEY = "sandbox-secret-key-01"
@@ -152,3 +153,8 @@ class Settings:
     @property
     def plex_tv_url(self) -> str:
         return f"http://{self.gateway}:{PLEX_TV_PORT}"
+
+    @property
+    def model_url(self) -> str:
+        """The language model's API: the value of `healing.model.base_url`."""
+        return f"http://{self.gateway}:{MODEL_PORT}/v1"

@@ -18,7 +18,7 @@ from .docker import docker
 from .faults import Faults
 from .machines import remove
 from .services import Service, answers
-from .settings import LABEL, MEDIA_BUCKET, PLEX_TV_PORT, PYTHON, SCALEWAY_PORT, Settings
+from .settings import LABEL, MEDIA_BUCKET, MODEL_PORT, PLEX_TV_PORT, PYTHON, SCALEWAY_PORT, Settings
 
 Say = Callable[[str], None]
 
@@ -162,7 +162,12 @@ def _all_services(settings: Settings) -> tuple[Service, ...]:
 
 
 def _after_images(settings: Settings) -> tuple[Service, ...]:
-    return (*store.services(settings), package_index.service(settings), *_cloud_services(settings))
+    return (
+        *store.services(settings),
+        package_index.service(settings),
+        *_cloud_services(settings),
+        _model(settings),
+    )
 
 
 def _cloud_services(settings: Settings) -> tuple[Service, ...]:
@@ -193,6 +198,18 @@ def _cloud_services(settings: Settings) -> tuple[Service, ...]:
             ("scaleway", "scaleway", SCALEWAY_PORT),
             ("plex-tv", "plextv", PLEX_TV_PORT),
         )
+    )
+
+
+def _model(settings: Settings) -> Service:
+    """The stand-in for a language model's API; it keeps nothing."""
+    addresses = ("--host", "127.0.0.1", "--host", settings.gateway)
+    return Service(
+        name="openai",
+        argv=(PYTHON, "-m", "sandbox.openai", *addresses, "--port", str(MODEL_PORT)),
+        healthy=answers(f"http://127.0.0.1:{MODEL_PORT}/v1/models"),
+        sources=(settings.root / "sandbox" / "openai", settings.root / "sandbox" / "settings.py"),
+        environment={"PYTHONUNBUFFERED": "1"},
     )
 
 

@@ -10,6 +10,7 @@ pytest_plugins = [
     "tests.postgres_world",
     "tests.mybookshelf_world",
     "tests.migration_world",
+    "tests.release_world",
 ]
 
 # As `nice` counts: the longest chain of tests, which share the one sandbox, goes before all others. It mostly

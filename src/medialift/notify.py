@@ -1,4 +1,7 @@
-"""Notifications: tell people how a burst ended. A dead destination is reported, and never fails a run."""
+"""Notifications: tell people how a burst ended, or that a worker needs them.
+
+A dead destination is reported, and never fails a run.
+"""
 
 from __future__ import annotations
 
@@ -19,12 +22,21 @@ class Event(StrEnum):
     ENDED = "ended"
     FAILED = "failed"
     OVERSPENT = "overspent"
+    STUCK = "stuck"
+    """A worker is stuck, and nothing is done about it: repairs are switched off."""
+    ESCALATED = "escalated"
+    """A worker was paused, since no remedy helped or none can."""
+    CODE_FIXED = "code_fixed"
+    """An edit of the code is in use now, or was taken back."""
 
 
 _LOOKS = {
     Event.ENDED: apprise.NotifyType.SUCCESS,
     Event.FAILED: apprise.NotifyType.FAILURE,
     Event.OVERSPENT: apprise.NotifyType.WARNING,
+    Event.STUCK: apprise.NotifyType.WARNING,
+    Event.ESCALATED: apprise.NotifyType.FAILURE,
+    Event.CODE_FIXED: apprise.NotifyType.WARNING,
 }
 
 

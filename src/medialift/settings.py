@@ -208,8 +208,9 @@ class NotifySettings(_Section):
         default=(),
         description="Apprise addresses, such as ntfy://… or mailto://…; they hold tokens, so are secret",
     )
-    events: tuple[Literal["ended", "failed", "overspent"], ...] = Field(
-        default=("ended", "failed", "overspent"), description="events that are told"
+    events: tuple[Literal["ended", "failed", "overspent", "stuck", "escalated", "code_fixed"], ...] = Field(
+        default=("ended", "failed", "overspent", "stuck", "escalated", "code_fixed"),
+        description="events that are told",
     )
 
 
@@ -359,6 +360,112 @@ class WorkerSettings(_Section):
         return self
 
 
+class StuckSettings(_Section):
+    """How long a worker may go without progress; what is not given for a pipeline is as the default says."""
+
+    progress: Duration | None = Field(
+        default=None, gt=0, description="time without progress after which one that finished items is stuck"
+    )
+    starting: Duration | None = Field(
+        default=None, gt=0, description="time without progress after which one that still starts is stuck"
+    )
+    activity: Duration | None = Field(
+        default=None, gt=0, description="time without activity after which one in any other phase is stuck"
+    )
+    phases: Mapping[str, Duration] = Field(
+        default_factory=dict, description="times for single phases, by their names, before all of the above"
+    )
+
+
+class ModelSettings(_Section):
+    """A language model that may be asked what ails a worker. It decides within bounds only."""
+
+    enabled: bool = Field(default=False, description="ask it at all; without it the rules decide")
+    base_url: WebAddress = Field(
+        default="https://api.openai.com/v1",
+        description="address of an OpenAI-compatible API",
+    )
+    name: str = Field(default="", examples=["gpt-5-mini"], description="name of the model")
+    key_file: AbsolutePath | None = Field(
+        default=None,
+        examples=["/etc/medialift/model.key"],
+        description="file with its key, mode 0600; without it OPENAI_API_KEY of the environment; a local "
+        "server may need none",
+    )
+    timeout: Duration = Field(default=60.0, gt=0, description="longest that an answer may take")
+    confidence: float = Field(
+        default=0.6, ge=0, le=1, description="answers that are less sure than this are not followed"
+    )
+    tokens_per_day: int = Field(
+        default=200_000, ge=0, description="tokens that all questions of a day may take together"
+    )
+    answer_tokens: int = Field(default=2000, ge=200, description="tokens that one answer may take")
+
+
+class ScalingSettings(_Section):
+    """The number of workers by pressure; a pipeline without a target keeps its fixed number."""
+
+    targets: Mapping[str, int] = Field(
+        default_factory=dict, description="workers of each pipeline on this host when nothing is in their way"
+    )
+    lowest: int = Field(default=1, ge=1, description="workers of a pipeline that always remain")
+    saturated: float = Field(
+        default=0.9, gt=0, le=1, description="share of the time a disk is busy from which on it is saturated"
+    )
+    calm: float = Field(default=0.5, gt=0, le=1, description="below it there is room for one more worker")
+    memory: float = Field(
+        default=0.9, gt=0, le=1, description="share of the host's memory in use that counts as saturated"
+    )
+    latency: Duration = Field(
+        default=10.0, gt=0, description="time for a simple answer of the server that counts as saturated"
+    )
+    down_cooldown: Duration = Field(default=300.0, gt=0, description="time between two steps down")
+    up_cooldown: Duration = Field(default=600.0, gt=0, description="time after any step before one up")
+
+
+class HealingSettings(_Section):
+    """Watching the workers of this host, and repairing those that are stuck."""
+
+    enabled: bool = Field(default=True, description="watch and repair; off: nothing is looked at or touched")
+    repair: bool = Field(default=True, description="off: findings are told and kept, and nothing is touched")
+    every: Duration = Field(default=60.0, gt=0, description="time between two rounds")
+    floor: Duration = Field(default=600.0, ge=0, description="a worker that runs for less is never touched")
+    progress: Duration = Field(
+        default=300.0, gt=0, description="time without progress after which one that finished items is stuck"
+    )
+    starting: Duration = Field(
+        default=1200.0, gt=0, description="time without progress after which one that still starts is stuck"
+    )
+    activity: Duration = Field(
+        default=300.0, gt=0, description="time without activity after which one in any other phase is stuck"
+    )
+    silence: Duration = Field(
+        default=180.0, gt=0, description="time without a sign of life after which its process is stuck"
+    )
+    crashes: int = Field(
+        default=5, ge=2, description="starts within ten minutes without progress that make a crash loop"
+    )
+    pipelines: Mapping[str, StuckSettings] = Field(
+        default_factory=dict, description="other times for single pipelines: [healing.pipelines.books]"
+    )
+    cooldown: Duration = Field(default=600.0, ge=0, description="time between two remedies of one worker")
+    attempts: int = Field(default=3, ge=1, description="remedies that may fail before it is paused and told")
+    verify: Duration = Field(
+        default=120.0, gt=0, description="time after a remedy after which progress must be seen"
+    )
+    drain: Duration = Field(
+        default=180.0, gt=0, description="longest that a worker may take to end before it is killed"
+    )
+    code_fixes: bool = Field(
+        default=False, description="let the model propose edits of the code; each is tested first"
+    )
+    root: AbsolutePath = Field(
+        default=Path("/opt/medialift"), description="folder of the installed releases, with `current` in it"
+    )
+    model: ModelSettings = ModelSettings()
+    scaling: ScalingSettings = ScalingSettings()
+
+
 class RuntimeSettings(_Section):
     """How this program behaves."""
 
@@ -386,6 +493,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     books: BooksSettings = BooksSettings()
     workers: WorkerSettings = WorkerSettings()
+    healing: HealingSettings = HealingSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     @classmethod
@@ -485,24 +593,54 @@ def explain(loaded: Loaded) -> list[Explained]:
     return [
         Explained(
             name=f"{section}.{name}",
-            value=plain(getattr(getattr(loaded.settings, section), name)),
+            value=plain(getattr(within(loaded.settings, section), name)),
             default=plain(field.get_default(call_default_factory=True)),
             origin=_origin(loaded, section, name),
             kind=_kind(field),
             documentation=field.description or "",
             secret=_is_secret(field),
-            variable=f"{ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}",
+            variable=_variable(section, name),
         )
         for section, name, field in fields()
     ]
 
 
+def sections() -> Iterator[tuple[str, type[BaseModel]]]:
+    """(name, model) of every section, those within others too (healing.model), in the order of the
+    definition."""
+    for name, field in Settings.model_fields.items():
+        yield from _sections(name, field)
+
+
+def _sections(name: str, field: FieldInfo) -> Iterator[tuple[str, type[BaseModel]]]:
+    if _is_section(field) and isinstance(field.annotation, type):
+        yield name, field.annotation
+        for inner, one in field.annotation.model_fields.items():
+            yield from _sections(f"{name}.{inner}", one)
+
+
 def fields() -> Iterator[tuple[str, str, FieldInfo]]:
-    """(section, name, field) of every setting, in the order of the definition."""
-    for section, outer in Settings.model_fields.items():
-        assert isinstance(outer.annotation, type) and issubclass(outer.annotation, BaseModel)  # noqa: S101
-        for name, field in outer.annotation.model_fields.items():
-            yield section, name, field
+    """(section, name, field) of every setting, in the order of the sections."""
+    for section, model in sections():
+        for name, field in model.model_fields.items():
+            if not _is_section(field):
+                yield section, name, field
+
+
+def within(settings: Settings, section: str) -> Any:
+    """A section by its name, such as healing.model."""
+    found: Any = settings
+    for name in section.split("."):
+        found = getattr(found, name)
+    return found
+
+
+def _is_section(field: FieldInfo) -> bool:
+    return isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)
+
+
+def _variable(section: str, name: str) -> str:
+    return ENVIRONMENT_PREFIX + "__".join(part.upper() for part in (*section.split("."), name))
 
 
 def exposure(file: Path) -> str:
@@ -515,7 +653,7 @@ def secrets(settings: Settings) -> list[str]:
     """The values of all secrets that are set: for `redact`, never to be shown."""
     found: list[str] = []
     for section, name, _ in fields():
-        value = getattr(getattr(settings, section), name)
+        value = getattr(within(settings, section), name)
         for item in value if isinstance(value, tuple) else (value,):
             if isinstance(item, SecretStr) and item.get_secret_value():
                 found.append(item.get_secret_value())
@@ -578,7 +716,11 @@ def _nearest(where: list[str]) -> str:
     known = (
         list(Settings.model_fields)
         if len(where) == 1
-        else [name for section, name, _ in fields() if section == where[0]]
+        else [
+            name.rpartition(".")[2]
+            for name in (*(f"{section}.{one}" for section, one, _ in fields()), *dict(sections()))
+            if name.rpartition(".")[0] == ".".join(where[:-1])
+        ]
     )
     close = difflib.get_close_matches(where[-1], known, n=1)
     return f", did you mean '{close[0]}'?" if close else f", there are: {', '.join(known)}"
@@ -586,17 +728,24 @@ def _nearest(where: list[str]) -> str:
 
 def _purpose(where: list[str]) -> str:
     for section, name, field in fields():
-        if where[:2] == [section, name]:
+        named = [*section.split("."), name]
+        if where[: len(named)] == named:
             return f" (it is the {field.description})"
     return ""
 
 
 def _origin(loaded: Loaded, section: str, name: str) -> str:
-    if name in (loaded.environment_values.get(section) or {}):
-        return f"environment {ENVIRONMENT_PREFIX}{section.upper()}__{name.upper()}"
-    if name in (loaded.file_values.get(section) or {}):
-        return str(loaded.file)
-    return "default"
+    if name in _given(loaded.environment_values, section):
+        return f"environment {_variable(section, name)}"
+    return str(loaded.file) if name in _given(loaded.file_values, section) else "default"
+
+
+def _given(values: Mapping[str, Any], section: str) -> Mapping[str, Any]:
+    """What was given for a section; nothing when it is not there."""
+    found: Any = values
+    for name in section.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    return found if isinstance(found, Mapping) else {}
 
 
 def plain(value: Any) -> Any:
@@ -605,6 +754,11 @@ def plain(value: Any) -> Any:
         return MASKED if value.get_secret_value() else ""
     if isinstance(value, tuple):
         return [plain(item) for item in value]
+    if isinstance(value, Mapping):
+        return {str(name): plain(item) for name, item in value.items()}
+    if isinstance(value, BaseModel):
+        # Only what was set: the rest is as the section around it says.
+        return {name: plain(getattr(value, name)) for name in sorted(value.model_fields_set)}
     return str(value) if isinstance(value, Path) else value
 
 
@@ -628,6 +782,8 @@ def _kind(field: FieldInfo) -> str:
     annotation = field.annotation
     if get_origin(annotation) is Literal:
         return " | ".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is Mapping:
+        return "table"
     if get_origin(annotation) is tuple:
         inner = get_args(annotation)[0]
         choices = " | ".join(map(str, get_args(inner))) if get_origin(inner) is Literal else ""

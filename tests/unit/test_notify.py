@@ -9,6 +9,7 @@ import pytest
 from pydantic import SecretStr
 
 from medialift.notify import Event, Notice, send
+from medialift.settings import NotifySettings
 
 NOTICE = Notice(Event.ENDED, "The burst of home ended well", "315 films before, 321 after")
 
@@ -94,3 +95,11 @@ def test_only_the_wanted_events_are_told(receiver):
 def test_a_secret_quoted_in_a_notice_is_masked(receiver):
     send([Notice(Event.FAILED, "It failed", "refused: X-Plex-Token=hunter2secret")], [address(receiver)])
     assert "hunter2" not in json.dumps(receiver.received)
+
+
+def test_every_event_can_be_wanted_and_has_its_looks(receiver):
+    wanted = NotifySettings().events
+    assert set(wanted) == set(Event)
+    deliveries = send([Notice(event, "It happened", "here") for event in Event], [address(receiver)], wanted)
+    assert [delivery.ok for delivery in deliveries] == [True] * len(Event)
+    assert len(receiver.received) == len(Event)

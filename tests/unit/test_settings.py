@@ -70,6 +70,28 @@ def test_every_setting_is_explained_with_its_origin(write, monkeypatch):
     assert len(explained) == len(list(settings.fields()))
 
 
+def test_a_section_within_another_is_explained_setting_by_setting(write, monkeypatch):
+    monkeypatch.setenv("MEDIALIFT_HEALING__MODEL__NAME", "small")
+    file = write(
+        "[healing]\nevery = 30\n[healing.model]\nenabled = true\n"
+        "[healing.pipelines.books]\nprogress = '7min'\n[healing.scaling.targets]\nbooks = 8\n"
+    )
+    explained = {item.name: item for item in settings.explain(settings.load(file))}
+    assert (explained["healing.every"].value, explained["healing.every"].origin) == (30, str(file))
+    assert (explained["healing.model.enabled"].value, explained["healing.model.enabled"].origin) == (
+        True,
+        str(file),
+    )
+    named = explained["healing.model.name"]
+    assert (named.value, named.variable) == ("small", "MEDIALIFT_HEALING__MODEL__NAME")
+    assert named.origin == "environment MEDIALIFT_HEALING__MODEL__NAME"
+    assert explained["healing.pipelines"].value == {"books": {"progress": 420}}
+    assert explained["healing.scaling.targets"].value == {"books": 8}
+    assert explained["healing.scaling.calm"].origin == "default"
+    assert "healing.model" not in explained
+    assert json.dumps([item.__dict__ for item in explained.values()])
+
+
 def test_secrets_show_in_no_explanation_and_no_repr(write):
     loaded = settings.load(write(FILE))
     shown = repr(loaded.settings) + json.dumps([item.__dict__ for item in settings.explain(loaded)])
@@ -94,7 +116,16 @@ def test_secrets_show_in_no_explanation_and_no_repr(write):
         ('[runtime]\nfree_space = "-1"', r"runtime\.free_space.*not a size"),
         ('[cloud]\nzone = "paris"', r"cloud\.zone"),
         ("[plex]\nkeep_rollbacks = 0", r"plex\.keep_rollbacks.*greater than or equal to 1"),
-        ('[notify]\nevents = ["sneezed"]', r"notify\.events.*'ended', 'failed' or 'overspent'"),
+        (
+            '[notify]\nevents = ["sneezed"]',
+            r"notify\.events.*'ended', 'failed', 'overspent'.* or 'code_fixed'",
+        ),
+        ("[healing.model]\nnmae = 'x'", r"healing\.model\.nmae.*no such setting, did you mean 'name'"),
+        (
+            "[healing.scaling]\ncalm = 2",
+            r"healing\.scaling\.calm.*less than or equal to 1.*it is the below it",
+        ),
+        ("[healing.modell]\nname = 'x'", r"healing\.modell.*no such setting, did you mean 'model'"),
     ],
 )
 def test_a_wrong_value_is_named_with_the_reason_and_what_to_do(write, text, message):

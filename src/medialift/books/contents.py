@@ -11,7 +11,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,8 +93,11 @@ def look(path: Path) -> Looked:
     return _usable(path, found)
 
 
-def read(path: Path) -> Content:
+def read(path: Path, *, moved: Callable[[int], object] | None = None) -> Content:
     """Hash a file; the bytes of a small one are kept. It blocks: call it in a thread.
+
+    Args:
+        moved: told of each piece of a large file that was read, in bytes.
 
     Raises:
         Missing, Empty: as `look`.
@@ -109,7 +112,7 @@ def read(path: Path) -> Content:
                 whole = file.read(before.size + 1)
                 sha1 = hashlib.sha1(whole, usedforsecurity=False).hexdigest()
             else:
-                sha1 = _hashed(path)
+                sha1 = _hashed(path, moved)
             after = os.fstat(file.fileno())
     except OSError as error:
         raise unreadable(path, error) from error
@@ -120,10 +123,18 @@ def read(path: Path) -> Content:
     return Content(path, before.size, before.mtime_ns, sha1, whole)
 
 
-def _hashed(path: Path) -> str:
+def _hashed(path: Path, moved: Callable[[int], object] | None) -> str:
     """The hash of a large file; what goes wrong is called as it is with a small one."""
+    told = 0
+
+    def going_on(so_far: int) -> None:
+        nonlocal told
+        if moved is not None:
+            moved(so_far - told)
+        told = so_far
+
     try:
-        return hash_file(path).sha1
+        return hash_file(path, going_on=going_on).sha1
     except MedialiftError as error:
         if isinstance(error.__cause__, OSError):
             raise unreadable(path, error.__cause__) from error

@@ -167,7 +167,7 @@ class FileWork:
             return found
         if looked.size > self._means.rules.largest:
             return Content(path, looked.size, looked.mtime_ns, "")
-        return contents.read(path)
+        return contents.read(path, moved=self._means.moved)
 
     async def _claim(self, content: Content) -> Landed | None:
         """Step (a); where the content is if it need not be sent."""
@@ -348,9 +348,15 @@ class FileWork:
 
     def _outgoing(self, content: Content, name: str) -> Outgoing:
         def chunks() -> AsyncIterator[bytes]:
-            return self._means.bandwidth.limited(content.chunks())
+            return self._moving(self._means.bandwidth.limited(content.chunks()))
 
         return Outgoing(name, mime_type(self._extension), content.size, chunks, content.whole)
+
+    async def _moving(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The same pieces; how many bytes went is told when the next piece is asked for."""
+        async for chunk in chunks:
+            yield chunk
+            self._means.moved(len(chunk))
 
 
 def _is_gone(error: TaskFailed) -> bool:

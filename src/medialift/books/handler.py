@@ -71,6 +71,7 @@ class BooksHandler:
         self._server: Server | None = None
         self._pen: Pen | None = None
         self._beside: set[asyncio.Task[Any]] = set()
+        self._in_flight: dict[int, None] = {}
         self._means: Means
         self._known: Known
 
@@ -124,6 +125,7 @@ class BooksHandler:
             sleep=lambda seconds: _sleep(seconds, crew.draining),
             highest_ebook=await server.highest_ebook(),
             library_there=lambda: (library / DATABASE).exists(),
+            moved=lambda count: crew.progress(moved=count),
         )
         self._begin(self._learn())
 
@@ -155,7 +157,7 @@ class BooksHandler:
             crew.rest(_LIBRARY_REST_SECONDS, str(error))
             return
         await self._adjust(crew)
-        crew.phase("bringing books")
+        crew.phase("bringing books", item=self._oldest)
         running: set[asyncio.Task[None]] = set()
         for lease in leases:
             slots = self._slots
@@ -204,6 +206,8 @@ class BooksHandler:
         )
         going = asyncio.create_task(work.run())
         lost = asyncio.create_task(crew.lost(lease).wait())
+        self._in_flight[lease.item_id] = None
+        crew.current_item = self._oldest
         try:
             await asyncio.wait({going, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not going.done():
@@ -213,6 +217,8 @@ class BooksHandler:
         finally:
             lost.cancel()
             going.cancel()
+            self._in_flight.pop(lease.item_id, None)
+            crew.current_item = self._oldest
         self._tell(work, going, lease, crew)
         broken = None if going.cancelled() else going.exception()
         if broken is not None and not isinstance(broken, Fenced | MedialiftError):
@@ -220,6 +226,11 @@ class BooksHandler:
             _log.error("the work on book %s broke", lease.key, exc_info=broken)
             told = Transient("The work on it broke", redact(repr(broken)), "See the worker's log")
             await crew.fail(lease, told, delay=self._backoff.after(lease.attempts))
+
+    @property
+    def _oldest(self) -> int | None:
+        """Of the books in flight the one that was begun first: when one hangs, it is that in the end."""
+        return next(iter(self._in_flight), None)
 
     def _tell(self, work: BookWork, going: asyncio.Task[None], lease: Lease, crew: Crew) -> None:
         slow = sum(

@@ -69,6 +69,7 @@ class Means:
         held: whether a lease is still ours, by the clock.
         highest_ebook: the highest number of an ebook on the server that this worker knows.
         library_there: whether the library can be seen at all.
+        moved: told of bytes that were read or sent, while a large file is under way. From any thread.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Means:
     sleep: Callable[[float], Any] = asyncio.sleep
     highest_ebook: int = 0
     library_there: Callable[[], bool] = lambda: True
+    moved: Callable[[int], object] = lambda _: None
     trusted_seconds: float = TRUSTED_SECONDS
     warn: Callable[[str], None] = _log.warning
 

@@ -23,7 +23,7 @@ from medialift.errors import Permanent
 from medialift.foundation.signals import stoppable
 from medialift.foundation.units import format_size, parse_duration, parse_size
 from medialift.queueing import workers as working_now
-from medialift.queueing.database import Database
+from medialift.queueing.database import Database, of_worker
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -149,8 +149,9 @@ def work(
     """Be one worker until told to end: what the unit medialift-books-worker@N calls. SIGTERM drains."""
     run = session.of(context)
     settings = run.serve()
-    with Database.open(settings.database) as database:
-        ended = working.work(settings, database, name or working.name_here(settings))
+    name = name or working.name_here(settings)
+    with Database.open(settings.database, name=of_worker(name)) as database:
+        ended = working.work(settings, database, name)
     run.face.result(ended.to_dict(), lambda: run.face.note(f"{ended.why}: {ended.totals.items} books"))
 
 

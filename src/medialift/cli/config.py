@@ -52,8 +52,8 @@ def explain(context: typer.Context) -> None:
 def example(context: typer.Context) -> None:
     """Print a settings file with every setting at its default, explained and commented out."""
     lines = ["# Keep this file at mode 0600: it holds secrets.", "# Sizes and durations: '20 GB', '1h30m'."]
-    for name, model in settings.Settings.model_fields.items():
-        lines += ["", f"# {(model.annotation.__doc__ or '').strip()}", f"[{name}]"]
+    for name, model in settings.sections():
+        lines += ["", f"# {(model.__doc__ or '').strip()}", f"[{name}]"]
         for section, setting, field in settings.fields():
             if section == name:
                 default = settings.plain(field.get_default(call_default_factory=True))

@@ -22,6 +22,7 @@ from medialift.cli.session import BadInput, Session
 from medialift.foundation import atomic
 from medialift.foundation.signals import stoppable
 from medialift.foundation.units import format_duration, format_size
+from medialift.healing import metrics as healing_metrics
 from medialift.queueing import control, events, items, ledger, metrics, workers
 from medialift.queueing.crew import AWAY
 from medialift.queueing.database import Database, unreachable
@@ -275,7 +276,8 @@ def _write_figures(database: Database, path: Path, stop: Event) -> None:
                     for pipeline, collection in ledger.queues(connection)
                     if pipeline == "books"
                 ]
-                atomic.write_bytes(path, metrics.exposition(connection) + books_metrics.text(standing))
+                told = metrics.exposition(connection) + healing_metrics.exposition(connection)
+                atomic.write_bytes(path, told + books_metrics.text(standing))
         except (*AWAY, OSError) as error:  # the old file stays, and its age tells
             _log.warning("The figures could not be written: %s", error)
         wait = max(_FIGURES_SECONDS, 30 * (time.monotonic() - began))

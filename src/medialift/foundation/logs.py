@@ -32,8 +32,8 @@ def log_to_stderr(level: str, secrets: Iterable[str], *, service: bool = False) 
     form = "%(levelname)s %(message)s" if service else "%(asctime)s %(levelname)s %(name)s: %(message)s"
     handler.setFormatter(_Redacting(form, secrets))
     logging.basicConfig(level=level.upper(), handlers=[handler], force=service)
-    # These two tell every request at "info", with its address: only for those who debug.
-    for name in ("httpx", "botocore"):
+    # These tell every request at "info", with its address: only for those who debug.
+    for name in ("httpx", "httpx2", "botocore"):
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
     if service:
         logging.getLogger("medialift").setLevel(min(logging.INFO, logging.getLogger().level))

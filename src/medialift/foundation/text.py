@@ -58,6 +58,8 @@ _RULES: tuple[_Rule, ...] = (
     _Rule(("claim-",), re.compile(r"\bclaim-[A-Za-z0-9_-]{6,}"), f"claim-{MASK}"),
     _Rule(("scw",), re.compile(r"\bSCW[A-Z0-9]{17}\b"), f"SCW{MASK}"),
     _Rule(("akia", "asia"), re.compile(r"\b(AKIA|ASIA)[A-Z0-9]{16}\b"), rf"\1{MASK}"),
+    # The key of a language model's API.
+    _Rule(("sk-",), re.compile(r"\bsk-[\w-]{16,}"), f"sk-{MASK}"),
     # A signed token (RFC 7519), whatever its name is.
     _Rule(("eyj",), re.compile(r"\beyJ[\w-]{6,}\.[\w-]{6,}\.[\w-]*"), MASK),
 )
@@ -78,7 +80,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
             hides.
 
     Masked by their shape, line by line: X-Plex-Token and PlexOnlineToken, `claim-…`, Scaleway and AWS access
-    keys, Authorization headers, cookies, passwords in URLs, S3 signatures, signed tokens, private keys, and
+    keys, `sk-…`, Authorization headers, cookies, passwords in URLs, S3 signatures, signed tokens, private keys, and
     anything written as `password=…`, `"secret_key": …`, `secret_access_key = …` and the like.
     """
     known = {form for value in secrets if len(value) >= 4 for form in _forms(value)}

@@ -1,4 +1,4 @@
-"""Clearing away what nobody needs any more, a little at a time: finished jobs, old rates, gone workers."""
+"""Clearing away what nobody needs any more, a little at a time: jobs that ended, what is old, who is gone."""
 
 from __future__ import annotations
 
@@ -21,6 +21,15 @@ _RATES = text("delete from rate where minute < now() - make_interval(secs => :ag
 _WORKERS = text("delete from worker where state = 'gone' and heartbeat < now() - make_interval(secs => :age)")
 
 
+_STARTS = text("delete from worker_start where at < now() - make_interval(secs => :age)")
+_CARE = text(
+    "delete from care where state = 'well' and changed < now() - make_interval(secs => :age)"
+    " and not exists (select from worker w where w.name = care.worker)"
+)
+_FINDINGS = text("delete from finding where at < now() - make_interval(secs => :age)")
+_USAGE = text("delete from model_usage where day < current_date - cast(:age / 86400 as integer)")
+
+
 def clean(engine: Engine, *, older_than: float = _DAY, chunk: int = CHUNK) -> int:
     """Delete the jobs that ended more than `older_than` seconds ago; how many.
 
@@ -35,7 +44,20 @@ def clean(engine: Engine, *, older_than: float = _DAY, chunk: int = CHUNK) -> in
             return deleted
 
 
-def forget(connection: Connection, *, rates: float = 30 * _DAY, workers: float = 7 * _DAY) -> None:
-    """Delete rates and workers that are gone, when they are so many seconds old."""
+def forget(
+    connection: Connection,
+    *,
+    rates: float = 30 * _DAY,
+    workers: float = 7 * _DAY,
+    history: float = 90 * _DAY,
+) -> None:
+    """Delete rates, workers that are gone, and the history of the healing, when they are so many seconds old.
+
+    A worker that the healing paused stays so, however long ago that was.
+    """
     connection.execute(_RATES, {"age": rates})
+    connection.execute(_STARTS, {"age": _DAY})
     connection.execute(_WORKERS, {"age": workers})
+    connection.execute(_CARE, {"age": history})
+    connection.execute(_FINDINGS, {"age": history})
+    connection.execute(_USAGE, {"age": history})

@@ -55,7 +55,9 @@ insert into control (pipeline, collection, paused, paused_why, hours, closed, ba
 values (:pipeline, :collection, :paused, :paused_why, :hours, :closed, :bandwidth, :batch, :parallel)
 on conflict (pipeline, collection) do update
    set paused = :paused, paused_why = :paused_why, hours = :hours, closed = :closed, bandwidth = :bandwidth,
-       batch = :batch, parallel = :parallel, changed = now()
+       batch = :batch, parallel = :parallel, changed = now(),
+       turned = case when (control.paused or control.closed) = (:paused or :closed)
+                     then control.turned else now() end
 """
 )
 _ALONE = text(

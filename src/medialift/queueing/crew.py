@@ -180,11 +180,16 @@ class Crew:
         self._phase, self.current_item = words, item
 
     def progress(
-        self, *, items: int = 0, files: int = 0, bytes: int = 0, rows: int = 0, slow: int = 0
+        self, *, items: int = 0, files: int = 0, bytes: int = 0, rows: int = 0, slow: int = 0, moved: int = 0
     ) -> None:
-        """Add to what was done; written to the ledger every few seconds. Safe to call from any thread."""
+        """Add to what was done; written to the ledger every few seconds. Safe to call from any thread.
+
+        Args:
+            moved: bytes that were read or sent just now. Told while a large file is under way, they show
+                that the worker gets on with it.
+        """
         with self._lock:
-            self._totals = self._totals + Totals(items, files, bytes, rows, slow)
+            self._totals = self._totals + Totals(items, files, bytes, rows, slow, moved)
 
     def rest(self, seconds: float, why: str) -> None:
         """Claim nothing for so long, as when the server is down; what is in hand goes on."""

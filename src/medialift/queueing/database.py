@@ -38,6 +38,13 @@ _POOL_SIZE, _POOL_MORE, _POOL_SECONDS = 5, 10, 10.0
 _MIGRATION_LOCK = 0x6D656469
 # A connection that was used a moment ago is not asked whether it is alive: each question is a round trip.
 _FRESH_SECONDS = 1.0
+# The server cuts longer names (NAMEDATALEN).
+_NAME_BYTES = 63
+
+
+def of_worker(name: str) -> str:
+    """The application_name of a worker's sessions: by it they are told from those of others."""
+    return f"medialift {name}".encode()[:_NAME_BYTES].decode(errors="ignore")
 
 
 class DatabaseSettings(Protocol):
@@ -80,19 +87,22 @@ class Database:
         """The same for single statements: two round trips less than a transaction of its own."""
 
     @classmethod
-    def open(cls, settings: DatabaseSettings) -> Database:
+    def open(cls, settings: DatabaseSettings, *, name: str = "medialift") -> Database:
         """The database of the settings; the embedded one is started, and its tables are made.
 
         Nothing is sent to a given database yet.
+
+        Args:
+            name: what the server shows of whoever is connected; of a worker `of_worker(its name)`.
 
         Raises:
             Permanent: the address is none, or there is no embedded PostgreSQL.
             Transient: the embedded PostgreSQL does not start.
         """
         if settings.embedded is None:
-            return cls(settings.url.get_secret_value() or DEFAULT_URL)
+            return cls(settings.url.get_secret_value() or DEFAULT_URL, name=name)
         held = embedded.hold(settings.embedded)
-        database = cls(held.url, held)
+        database = cls(held.url, held, name=name)
         try:
             database.migrate()
         except BaseException:

@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 # systemd's watchdog is fed as long as the event loop answers; one that is busy for longer is stuck.
 _LOOP_SECONDS = 30.0
 _STOP_SECONDS = 10.0
+_MISSED_BEATS = 3
 
 
 @dataclass
@@ -57,13 +58,17 @@ class Keeper:
         self._thread = Thread(target=self._run, name="keeper", daemon=True)
         self._thread.start()
 
-    def stop(self) -> None:
-        """End, write what is not written yet, and leave; a database that is away is not waited for."""
+    def stop(self, *, told: bool = True) -> None:
+        """End, write what is not written yet, and leave; a database that is away is not waited for.
+
+        Args:
+            told: the worker ends because it was told to, or has done all that it should.
+        """
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_STOP_SECONDS)
             self._try(lambda: self._write(self._report))
-            self._try(lambda: self._write(lambda connection: workers.leave(connection, self.me)))
+            self._try(lambda: self._write(lambda connection: workers.leave(connection, self.me, told=told)))
 
     def _run(self) -> None:
         turns = [
@@ -120,6 +125,7 @@ class Keeper:
             phase=crew.told_phase,
             paused_why=crew.resting,
             current_item=crew.current_item,
+            gap=_MISSED_BEATS * self.heartbeat,
         )
         if not beat.known:
             _log.warning("The ledger has forgotten worker %s: it registers again", self.me.name)

@@ -7,6 +7,7 @@ from sqlalchemy import (
     Boolean,
     CheckConstraint,
     Column,
+    Date,
     DateTime,
     ForeignKey,
     Identity,
@@ -36,6 +37,17 @@ metadata = MetaData(
 ITEM_STATES = ("ready", "leased", "done", "skipped", "failed", "paused", "cancelled")
 FINISHED_STATES = ("done", "skipped", "failed", "cancelled")
 WORKER_STATES = ("running", "draining", "paused", "gone")
+CARE_STATES = ("well", "verifying", "ill", "paused")
+FINDING_KINDS = (
+    "finding",
+    "decision",
+    "remedy",
+    "verification",
+    "escalation",
+    "release",
+    "scaling",
+    "code_fix",
+)
 
 claim_token = Sequence("claim_token", metadata=metadata)
 """Where fencing tokens come from: each claim takes the next one, so a later holder has a higher token."""
@@ -118,15 +130,46 @@ worker = Table(
     Column("pid", Integer, nullable=False),
     Column("life", Text, nullable=False, comment="Tells one start of this worker from a later one"),
     Column("phase", Text, nullable=False, server_default=""),
+    _moment("phase_since", now=True),
     Column("state", Text, nullable=False, server_default="running"),
+    Column(
+        "free_since",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.now(),
+        comment="Since when it is in this state and reaches the ledger without a gap",
+    ),
+    Column(
+        "work_since",
+        DateTime(timezone=True),
+        comment="Since when each sign of life found work: an item that it holds, or one that waits",
+    ),
     Column("paused_why", Text, nullable=False, server_default=""),
     _moment("started", now=True),
     _moment("heartbeat", now=True),
     _moment("last_progress", nullable=True),
     Column("current_item", BigInteger),
     Column("drain", Boolean, nullable=False, server_default="false", comment="Somebody asked it to end"),
+    Column(
+        "told_to_end",
+        Boolean,
+        nullable=False,
+        server_default="false",
+        comment="It ends, or has ended, because it was told to or has done all that it should",
+    ),
     Column("settings", JSONB, nullable=False, server_default="{}"),
     CheckConstraint(f"state in {WORKER_STATES}", name="state"),
+)
+
+worker_start = Table(
+    "worker_start",
+    metadata,
+    Column("worker", Text, ForeignKey("worker.name", ondelete="CASCADE"), primary_key=True),
+    Column("life", Text, primary_key=True),
+    _moment("at", now=True),
+    Column("told_to_end", Boolean, nullable=False, server_default="false"),
+    Column("progressed", Boolean, nullable=False, server_default="false"),
+    comment="The lives of each worker; how one ended and whether it did anything is known at the next",
 )
 
 progress = Table(
@@ -139,6 +182,13 @@ progress = Table(
     _count("bytes"),
     _count("rows_read"),
     _count("slow"),
+    Column(
+        "moved",
+        BigInteger,
+        nullable=False,
+        server_default="0",
+        comment="Bytes read and sent, also of files that are not done yet: a large one takes long",
+    ),
     comment="What each worker did since it started; written every few seconds at most",
 )
 
@@ -182,5 +232,105 @@ control = Table(
     Column("batch", Integer),
     Column("parallel", SmallInteger),
     _moment("changed", now=True),
+    Column(
+        "turned",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.now(),
+        comment="When it last began or ended to rest",
+    ),
     comment="How a pipeline is to run; what is null is as the worker's settings say",
+)
+
+care = Table(
+    "care",
+    metadata,
+    # No key of another table: a worker that is paused for long is forgotten there, and stays paused.
+    Column("worker", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("pipeline", Text, nullable=False),
+    Column("collection", Text, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0", comment="Remedies that did not help"),
+    Column(
+        "recovered_from",
+        Integer,
+        nullable=False,
+        server_default="0",
+        comment="The attempts that had failed before it recovered: should it not last, they count again",
+    ),
+    Column("state", Text, nullable=False, server_default="well"),
+    Column("remedy", Text, nullable=False, server_default=""),
+    _moment("remedied", nullable=True),
+    Column("progress_before", JSONB, nullable=False, server_default="[]"),
+    Column("life_before", Text, nullable=False, server_default=""),
+    Column("cause", Text, nullable=False, server_default=""),
+    Column("paused_why", Text, nullable=False, server_default=""),
+    Column("decision", JSONB, nullable=False, server_default="{}"),
+    Column(
+        "settings",
+        JSONB,
+        nullable=False,
+        server_default="{}",
+        comment="What was set for it alone",
+    ),
+    Column(
+        "release",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="The release that it tries; empty: the common one",
+    ),
+    _moment("changed", now=True),
+    CheckConstraint(f"state in {CARE_STATES}", name="state"),
+    comment="How the healing stands with each worker that it ever did something to",
+)
+
+crew_size = Table(
+    "crew_size",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("pipeline", Text, primary_key=True),
+    Column("desired", Integer, nullable=False),
+    _moment("down_at", nullable=True),
+    _moment("up_at", nullable=True),
+    Column("why", Text, nullable=False, server_default=""),
+    comment="How many workers are to run where, and when that was changed last",
+)
+
+finding = Table(
+    "finding",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", now=True),
+    Column("host", Text, nullable=False),
+    Column("pipeline", Text, nullable=False, server_default=""),
+    Column("worker", Text, nullable=False, server_default=""),
+    Column("what", Text, nullable=False),
+    Column("outcome", Text, nullable=False, server_default=""),
+    Column("subject", Text, nullable=False, server_default=""),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+    CheckConstraint(f"what in {FINDING_KINDS}", name="what"),
+    comment="The history of the healing: what it found, decided, did, and what came of it",
+)
+Index("finding_at", finding.c.at)
+Index("finding_worker", finding.c.worker, finding.c.id)
+
+healer = Table(
+    "healer",
+    metadata,
+    Column("host", Text, primary_key=True),
+    _moment("at", now=True),
+    Column("workers", Integer, nullable=False, server_default="0"),
+    Column("stuck", Integer, nullable=False, server_default="0"),
+    Column("why", Text, nullable=False, server_default="", comment="Why the last round did nothing"),
+    comment="The last round of each host's healing: whoever watches the watcher looks here",
+)
+
+model_usage = Table(
+    "model_usage",
+    metadata,
+    Column("day", Date, primary_key=True),
+    _count("tokens"),
+    Column("asked", Integer, nullable=False, server_default="0"),
+    comment="What the language model took on each day (UTC)",
 )

@@ -52,7 +52,7 @@ _OF_OWNER = text(
 )
 _GONE = text(
     """
-update worker set state = 'gone', phase = ''
+update worker set state = 'gone', phase = '', phase_since = now(), free_since = now()
  where state <> 'gone' and heartbeat < now() - make_interval(secs => :silence)
 returning name
 """

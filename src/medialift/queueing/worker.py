@@ -176,8 +176,9 @@ class _Life:
         finally:
             for task in beside:
                 task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
-            await asyncio.to_thread(keeper.stop)
+            ends = await asyncio.gather(*beside, return_exceptions=True)
+            broken = any(isinstance(end, Exception) for end in ends)
+            await asyncio.to_thread(keeper.stop, told=self.crew.draining.is_set() and not broken)
             for number in signals:
                 loop.remove_signal_handler(number)
         return Ended(self.why, self.crew.totals)

@@ -80,13 +80,24 @@ values (:name, :host, :pipeline, :collection, :pid, :life, :settings)
 on conflict (name) do update
    set host = :host, pipeline = :pipeline, collection = :collection, pid = :pid, life = :life,
        state = 'running', phase = '', paused_why = '', started = now(), heartbeat = now(),
-       last_progress = null, current_item = null, drain = false, settings = :settings
+       phase_since = now(), free_since = now(), work_since = null, last_progress = null,
+       current_item = null, drain = false, told_to_end = false, settings = :settings
 """
 ).bindparams(bindparam("settings", type_=JSONB()))
+# Only now is it known how the life before ended, and whether it did anything.
+_LIFE_BEFORE = text(
+    """
+update worker_start s set told_to_end = w.told_to_end, progressed = w.last_progress is not null
+  from worker w where w.name = :name and s.worker = w.name and s.life = w.life
+"""
+)
+_LIFE = text(
+    "insert into worker_start (worker, life) values (:name, :life) on conflict (worker, life) do nothing"
+)
 _NO_PROGRESS = text("delete from progress where worker = :name")
 _DONE_ALREADY = text(
-    "insert into progress (worker, items, files, bytes, rows_read, slow)"
-    " values (:name, :items, :files, :bytes, :rows_read, :slow)"
+    "insert into progress (worker, items, files, bytes, rows_read, slow, moved)"
+    " values (:name, :items, :files, :bytes, :rows_read, :slow, :moved)"
 )
 
 
@@ -121,7 +132,9 @@ def register(
                 f"{me.name} (process {before.pid} on {before.host})",
                 "Give each worker a name of its own: workers.name",
             )
+    connection.execute(_LIFE_BEFORE, {"name": me.name})
     connection.execute(_REGISTER, asdict(me))
+    connection.execute(_LIFE, {"name": me.name, "life": me.life})
     if same_life:
         return 0
     connection.execute(_NO_PROGRESS, {"name": me.name})
@@ -148,7 +161,17 @@ class Beat:
 _BEAT = text(
     """
 update worker set heartbeat = now(), state = :state, phase = :phase, paused_why = :paused_why,
-       current_item = :current_item
+       current_item = :current_item,
+       phase_since = case when phase = :phase then phase_since else now() end,
+       free_since = case when state = :state and heartbeat > now() - make_interval(secs => :gap)
+                         then free_since else now() end,
+       work_since = case when exists (select from item i where i.state = 'leased'
+                                         and i.lease_owner = worker.name and i.pipeline = worker.pipeline)
+                           or exists (select from item i where i.state = 'ready'
+                                         and i.pipeline = worker.pipeline
+                                         and i.collection = worker.collection and i.not_before <= now())
+                         then coalesce(work_since, now()) end,
+       told_to_end = told_to_end or :state = 'draining'
  where name = :name and life = :life returning drain
 """
 )
@@ -162,33 +185,57 @@ def beat(
     phase: str = "",
     paused_why: str = "",
     current_item: int | None = None,
+    gap: float = FRESH_SECONDS,
 ) -> Beat:
-    """A sign of life; also while the worker is drained."""
-    given = {"state": state, "phase": phase, "paused_why": paused_why, "current_item": current_item}
+    """A sign of life; also while the worker is drained.
+
+    Args:
+        gap: seconds without one after which the ledger was out of its reach, or it was frozen: nobody holds
+            it to what it did not do in that time.
+    """
+    given = {
+        "state": state,
+        "phase": phase,
+        "paused_why": paused_why,
+        "current_item": current_item,
+        "gap": gap,
+    }
     drain = connection.execute(_BEAT, {"name": me.name, "life": me.life, **given}).scalar_one_or_none()
     return Beat(known=drain is not None, drain=bool(drain))
 
 
 _LEAVE = text(
-    "update worker set state = 'gone', phase = '', paused_why = '', current_item = null, heartbeat = now()"
-    " where name = :name and life = :life"
+    """
+update worker set state = 'gone', phase = '', phase_since = now(), free_since = now(), work_since = null,
+       paused_why = '', current_item = null, heartbeat = now(), told_to_end = told_to_end or :told
+ where name = :name and life = :life
+"""
 )
 
 
-def leave(connection: Connection, me: Me) -> None:
-    """End in good order."""
-    connection.execute(_LEAVE, {"name": me.name, "life": me.life})
+def leave(connection: Connection, me: Me, *, told: bool = True) -> None:
+    """Say that this life ends.
+
+    Args:
+        told: it was told to, or has done all that it should; False when a fault ends it.
+    """
+    connection.execute(_LEAVE, {"name": me.name, "life": me.life, "told": told})
 
 
 @dataclass(frozen=True)
 class Totals:
-    """What a worker did since it started."""
+    """What a worker did since it started.
+
+    Attributes:
+        bytes: of files that are done; `moved` is what it read and sent, also for files that are not.
+    """
 
     items: int = 0
     files: int = 0
     bytes: int = 0
     rows_read: int = 0
     slow: int = 0
+    moved: int = 0
 
     def __add__(self, other: Totals) -> Totals:
         ours, theirs = asdict(self), asdict(other)
@@ -202,10 +249,11 @@ _PROGRESS = text(
 with me as (select name from worker where name = :name and life = :life for update),
 before as (select p.* from progress p join me on p.worker = me.name),
 written as (
-  insert into progress (worker, items, files, bytes, rows_read, slow)
-  select name, :items, :files, :bytes, :rows_read, :slow from me
+  insert into progress (worker, items, files, bytes, rows_read, slow, moved)
+  select name, :items, :files, :bytes, :rows_read, :slow, :moved from me
   on conflict (worker) do update
-     set at = now(), items = :items, files = :files, bytes = :bytes, rows_read = :rows_read, slow = :slow),
+     set at = now(), items = :items, files = :files, bytes = :bytes, rows_read = :rows_read, slow = :slow,
+         moved = :moved),
 seen as (update worker w set last_progress = now() from me where w.name = me.name)
 insert into rate (pipeline, collection, minute, items, files, bytes, slow)
 select :pipeline, :collection, date_trunc('minute', now()),

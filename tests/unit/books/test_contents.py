@@ -59,3 +59,11 @@ def test_a_large_file_that_is_written_to_while_it_is_hashed_is_changing(tmp_path
     monkeypatch.setattr(hashing.os, "readv", while_it_grows)
     with pytest.raises(Changed):
         contents.read(file)
+
+
+def test_reading_a_large_file_is_told_piece_by_piece(tmp_path):
+    file = tmp_path / "a.epub"
+    file.write_bytes(b"x" * (3 * SMALL + 10))
+    told: list[int] = []
+    contents.read(file, moved=told.append)
+    assert sum(told) == 3 * SMALL + 10 and len(told) >= 3

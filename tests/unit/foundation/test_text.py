@@ -58,6 +58,9 @@ def test_a_secret_is_masked_by_the_shape_of_what_stands_around_it(line):
 def test_tokens_are_masked_by_their_own_shape():
     shown = redact("claimed with claim-AbCdEf123456 using SCWABCDEFGHJKLMNPQRS")
     assert shown == "claimed with claim-***** using SCW*****"
+    assert redact("Incorrect API key: sk-proj-0123456789abcdef; the disk-full-of-everything-here") == (
+        "Incorrect API key: sk-*****; the disk-full-of-everything-here"
+    )
 
 
 def test_keys_of_aws_and_signed_tokens_are_masked_without_a_name():

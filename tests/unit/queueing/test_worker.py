@@ -180,6 +180,7 @@ def test_a_handler_that_cannot_be_opened_ends_the_worker(books: Books) -> None:
     with pytest.raises(Permanent, match="password is wrong"):
         run(books, handler)
     assert handler.said == ["close"]
+    assert books.scalar("select state = 'gone' and not told_to_end from worker"), "a fault ended it"
 
 
 def test_leases_are_renewed_while_the_work_takes_longer_than_they_last(books: Books) -> None:
@@ -297,6 +298,7 @@ def test_a_worker_ends_when_it_is_asked_to_through_the_ledger(books: Books) -> N
     assert asyncio.run(drained()).why == "drained"
     (one,) = books.read(workers.listed)
     assert one.state == "gone"
+    assert books.scalar("select told_to_end from worker")
 
 
 def test_a_worker_forgotten_by_the_ledger_registers_again_and_keeps_its_leases(books: Books) -> None:

@@ -7,9 +7,10 @@ import subprocess
 import sys
 
 import pytest
+from sqlalchemy import text
 
 from medialift.errors import Permanent
-from medialift.queueing import events, workers
+from medialift.queueing import cleaning, events, workers
 from medialift.queueing.workers import Me, Totals
 from tests.queue_world import Books
 
@@ -92,6 +93,77 @@ def test_who_left_is_gone_and_its_name_is_free(books: Books) -> None:
     (one,) = books.read(workers.listed)
     assert one.state == "gone"
     books.read(workers.register, me("2:2"), lives=lambda life: True)
+
+
+def lives(books: Books) -> list[tuple[str, bool, bool]]:
+    with books.database.engine.connect() as connection:
+        rows = connection.execute(text("select life, told_to_end, progressed from worker_start order by at"))
+        return [tuple(row) for row in rows]
+
+
+def test_how_a_life_ended_and_whether_it_did_anything_is_kept_when_the_next_begins(books: Books) -> None:
+    def dead(_life: str) -> bool:
+        return False
+
+    books.read(workers.register, me())
+    books.read(workers.report, me(), Totals(items=1))
+    books.read(workers.register, me("2:2"), lives=dead)
+    books.read(workers.leave, me("2:2"))
+    books.read(workers.register, me("3:3"), lives=dead)
+    books.read(workers.leave, me("3:3"), told=False)
+    books.read(workers.register, me("4:4"), lives=dead)
+    assert lives(books) == [
+        ("1:1", False, True),
+        ("2:2", True, False),
+        ("3:3", False, False),
+        ("4:4", False, False),
+    ]
+    books.execute("update worker_start set at = now() - interval '2 days' where life <> '4:4'")
+    books.read(cleaning.forget)
+    assert [life for life, *_ in lives(books)] == ["4:4"]
+
+
+def test_a_life_that_registers_again_is_no_start(books: Books) -> None:
+    for _ in range(2):
+        books.read(workers.register, me())
+    assert len(lives(books)) == 1
+
+
+def test_one_that_drains_was_told_to_end_even_if_it_never_says_that_it_has(books: Books) -> None:
+    books.read(workers.register, me())
+    books.read(workers.beat, me(), state="draining")
+    assert books.scalar("select told_to_end from worker")
+    books.read(workers.register, me("2:2"), lives=lambda life: False)
+    assert not books.scalar("select told_to_end from worker")
+
+
+def test_a_worker_that_was_cut_off_is_free_from_its_next_sign_of_life_on(books: Books) -> None:
+    books.read(workers.register, me())
+    books.execute("update worker set free_since = now() - interval '1 hour'")
+    books.read(workers.beat, me())
+    free = "select free_since < now() - interval '1 minute' from worker"
+    assert books.scalar(free), "an ordinary sign of life changes nothing"
+    books.execute("update worker set heartbeat = now() - interval '1 minute'")
+    books.read(workers.beat, me())
+    assert not books.scalar(free)
+
+
+def test_there_is_work_from_the_first_sign_of_life_that_finds_some_until_one_finds_none(books: Books) -> None:
+    since = "select work_since from worker"
+    books.read(workers.register, me())
+    books.read(workers.beat, me())
+    assert books.scalar(since) is None
+    books.add("a")
+    books.read(workers.beat, me())
+    first = books.scalar(since)
+    (lease,) = books.claim(1, owner="one")
+    books.read(workers.beat, me())
+    books.give_back([lease])
+    books.read(workers.beat, me())
+    assert first is not None and books.scalar(since) == first
+    books.finish(books.claim(1, owner="two")[0])
+    books.read(workers.beat, me())
+    assert books.scalar(since) is None
 
 
 def test_a_life_is_over_when_its_process_is_even_if_another_has_its_number() -> None:

@@ -10,14 +10,19 @@ def test_no_unit_of_ours_is_left(host):
         "/etc/systemd/system/medialift-books-worker@.service",
         "/etc/systemd/system/medialift-books-workers.target",
         "/etc/systemd/system/medialift-queue-supervisor.service",
+        "/etc/systemd/system/medialift-healing.service",
         "/etc/systemd/system/mybookshelf2-app.service",
         "/etc/medialift/books.toml",
         "/etc/medialift/queue.toml",
+        "/etc/medialift/healing.toml",
+        "/etc/medialift/healing-model.key",
         "/etc/mybookshelf2/server.env",
         "/etc/mybookshelf2/database.env",
     ):
         assert not host.file(path).exists, path
     assert host.run("find /etc/systemd/system -name 'medialift-books*'").stdout == ""
+    # What was set for single workers.
+    assert host.run("find /run/systemd/system -name 50-healing.conf").stdout == ""
 
 
 def test_nobody_listens_for_workers_any_more(host):
