@@ -80,8 +80,8 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
             hides.
 
     Masked by their shape, line by line: X-Plex-Token and PlexOnlineToken, `claim-…`, Scaleway and AWS access
-    keys, `sk-…`, Authorization headers, cookies, passwords in URLs, S3 signatures, signed tokens, private keys, and
-    anything written as `password=…`, `"secret_key": …`, `secret_access_key = …` and the like.
+    keys, `sk-…`, Authorization headers, cookies, passwords in URLs, S3 signatures, signed tokens, private
+    keys, and anything written as `password=…`, `"secret_key": …`, `secret_access_key = …` and the like.
     """
     known = {form for value in secrets if len(value) >= 4 for form in _forms(value)}
     for value in sorted(known, key=len, reverse=True):
