@@ -80,7 +80,8 @@ class Evidence:
         process: {"rss", "cpu_seconds", "read_bytes", "write_bytes", "threads", "open_files", "state"}, what
             it did while it was looked at {"looked", "busy", "wanted", "moved"} (seconds; shares of one
             processor that it had, and that it had or waited for; bytes of disks), where its threads wait
-            within the kernel {"waits": [name]}, and the host's memory {"host_total", "host_available"}. Of one that has ended only {"state": "gone"}.
+            within the kernel {"waits": [name]}, and the host's memory {"host_total", "host_available"}.
+            Of one that has ended only {"state": "gone"}.
         memory_limit: bytes that its service may use; None without a limit.
         blocked: seconds for which the ledger's database has made it wait for a lock; 0.0 when it has not.
         blocker: who holds that lock: "itself", or what the database knows of the other session.
