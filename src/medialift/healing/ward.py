@@ -19,13 +19,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
+from pathlib import Path
 from threading import Event
 from typing import Any, TypeVar
 
 from medialift.errors import MedialiftError
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.units import format_duration
-from medialift.healing import care, causes, escalation
+from medialift.healing import care, causes, escalation, ledger_facts
 from medialift.healing.care import Care
 from medialift.healing.clocks import Clocks
 from medialift.healing.collecting import collect
@@ -37,10 +38,11 @@ from medialift.healing.fleet import Fleet, Member
 from medialift.healing.following import Following
 from medialift.healing.history import Entry, What, record
 from medialift.healing.journal import LogSource
+from medialift.healing.looking import CGROUPS
 from medialift.healing.observing import observe
 from medialift.healing.patient import Patient, decision_of
 from medialift.healing.pipeline import Pipeline
-from medialift.healing.pressure import Level, Pressure
+from medialift.healing.pressure import Pressure
 from medialift.healing.scaling import Step
 from medialift.healing.standing import Here
 from medialift.healing.strangers import Strangers
@@ -66,12 +68,14 @@ class Means:
     Attributes:
         tell: tells people; raises nothing.
         stop: ends a visit that only looks.
+        cgroups: where the kernel tells how much memory a worker may use.
     """
 
     diagnosis: Diagnosis
     treatment: Treatment
     tell: Tell
     stop: Event = field(default_factory=Event)
+    cgroups: Path = CGROUPS
 
 
 @dataclass(frozen=True)
@@ -230,8 +234,6 @@ class _Visit:
             escalation.stop(self.here, self.ward.fleet, paused.worker, member)
 
     def _is_gone(self, cause: Cause) -> bool:
-        if cause is Cause.DISK_PRESSURE:
-            return self.pressure.level(self.healing.scaling)[0] is not Level.SATURATED
         return causes.gone(cause, self.ward.pipeline, self.here.settings, around=self.around)
 
     # -- the stuck -----------------------------------------------------------------------------------------
@@ -248,11 +250,9 @@ class _Visit:
         evidence = self._collected(patient)
         if news:
             self._found(patient, evidence, held)
+        if news and (patient.member is None or not self.ward.repairs):
+            self._only_told(patient, evidence)
         if held:
-            return None
-        if not self.ward.repairs:
-            if news:
-                self._only_told(patient, evidence)
             return None
         if patient.care.attempts >= self.healing.attempts:
             self._give_up(patient, evidence, f"{patient.care.attempts} remedies did not help")
@@ -280,13 +280,14 @@ class _Visit:
                 around=self.around,
                 pressure=self.pressure.to_dict(),
                 stop=self.means.stop,
+                cgroups=self.means.cgroups,
             )
 
     def _held_back(self, patient: Patient) -> str:
         """Why nothing is done to a stuck worker now; "" when something is."""
         kept, clocks = patient.care, self.ward.clocks
         if not self.ward.repairs:
-            return ""
+            return "healing.repair is off"
         if patient.member is None:
             return "it was started by hand, and nothing here handles it"
         if kept.state == care.VERIFYING:
@@ -295,8 +296,8 @@ class _Visit:
             return f"its last {kept.remedy} was {format_duration(kept.since_remedy)} ago"
         return self.ward._waits.why(
             patient.name,
-            patient.seen.life,
-            self._is_gone,
+            patient.life,
+            partial(self._is_over, patient),
             now=clocks.clock.monotonic(),
             patience=self.healing.verify,
         )
@@ -310,24 +311,29 @@ class _Visit:
     def _only_told(self, patient: Patient, evidence: Evidence) -> None:
         decision = self.means.diagnosis.rules(evidence)
         likely = [f"Likely cause: {decision.cause}. {decision.explanation}"] if decision is not None else []
-        self.means.tell(
-            Notice(
-                Told.STUCK,
-                f"{patient.name} is stuck",
-                "\n".join([patient.verdict.why, *likely, "Nothing is done about it: healing.repair is off"]),
-            )
-        )
+        why = f"Nothing is done about it: {self._held_back(patient)}"
+        words = "\n".join([patient.verdict.why, *likely, why])
+        self.means.tell(Notice(Told.STUCK, f"{patient.name} is stuck", words))
 
     def _give_up(
         self, patient: Patient, evidence: Evidence, why: str, decision: Decision | None = None
     ) -> None:
-        decision = decision or self.means.diagnosis.rules(evidence) or decision_of(patient.care)
-        notice = escalation.escalate(self.here, self.ward.fleet, patient, why=why, decision=decision)
+        """Pause it. Only what is seen to be down now, and is seen to be over later, ever releases it."""
+        known = decision or self.means.diagnosis.rules(evidence)
+        lasts = known is not None and known.cause in causes.SEEN and not self._is_gone(known.cause)
+        notice = escalation.escalate(
+            self.here,
+            self.ward.fleet,
+            patient,
+            why=why,
+            cause=known.cause.value if known is not None and lasts else escalation.BY_A_PERSON,
+            decision=known or decision_of(patient.care),
+        )
         self.paused.append(patient.name)
         self.means.tell(notice)
 
     def _wait(self, patient: Patient, decision: Decision) -> None:
-        if self.ward._waits.begin(patient.name, patient.seen.life, decision.cause):
+        if self.ward._waits.begin(patient.name, patient.life, decision.cause):
             self.means.tell(
                 Notice(
                     Told.STUCK,
@@ -335,6 +341,13 @@ class _Visit:
                     f"{decision.explanation}\nFirst noticed at {patient.name}: {patient.verdict.why}",
                 )
             )
+
+    def _is_over(self, patient: Patient, cause: Cause) -> bool:
+        """Whether what a worker waits for is over; of what nobody can see, it is thought to be."""
+        if cause is Cause.DATABASE_LOCKED:
+            with self.here.transaction() as connection:
+                return not ledger_facts.blocked(connection, patient.name)[0]
+        return cause not in causes.SEEN or self._is_gone(cause)
 
     # -- doing -----------------------------------------------------------------------------------------------
 
@@ -361,11 +374,14 @@ class _Visit:
         going = leaving(step, members)
         treated = []
         for one in decided:
-            if one.patient.name in going:
+            name = one.patient.name
+            if name in going:
                 continue
             if one.decision.remedy is Remedy.SCALE_DOWN:
                 if makes_room(step):
-                    self._wait(one.patient, one.decision)
+                    # With fewer beside it, it gets the time of a remedy to go on by itself.
+                    now = self.ward.clocks.clock.monotonic()
+                    self.ward._waits.begin(name, one.patient.life, one.decision.cause, over=now)
                     continue
                 rejected = "There cannot be fewer workers now"
                 instead = replace(one.decision, remedy=Remedy.RESTART, rejected=rejected)
@@ -373,11 +389,13 @@ class _Visit:
             treated.append(one)
         if step is None and not treated:
             return
+        steps = [partial(self._one, one.patient.name, partial(self._treat, one), None) for one in treated]
+        if step is not None:
+            steps.append(partial(self._one, self.ward.pipeline.name, partial(self._resize, size, step), None))
         with ThreadPoolExecutor(_AT_ONCE, "treatment") as pool:
-            if step is not None:
-                pool.submit(self._one, self.ward.pipeline.name, partial(self._resize, size, step), None)
-            for one in treated:
-                pool.submit(self._one, one.patient.name, partial(self._treat, one), None)
+            begun = [pool.submit(one) for one in steps]
+        for ended in begun:
+            ended.result()
 
     def _resize(self, size: WardSize, step: Step) -> None:
         sized = size.apply(step, self.pressure)
