@@ -40,9 +40,9 @@ QUICK = Pace(
     backoff_longest=0.1,
     lease=30.0,
     margin=3.0,
-    heartbeat=0.15,
+    heartbeat=0.3,
     poll=0.2,
-    report=0.1,
+    report=0.2,
     stalled=30.0,
 )
 _log = logging.getLogger("worker")

@@ -22,6 +22,7 @@ from medialift.healing.fleet import Fleet
 from medialift.healing.healer import Healer
 from medialift.healing.journal import Journal, LogSource
 from medialift.healing.looking import CGROUPS
+from medialift.healing.means import Means, Tell
 from medialift.healing.model.asking import Model
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.pipelines import PIPELINES
@@ -29,7 +30,7 @@ from medialift.healing.pressure import Gauge
 from medialift.healing.standing import Here
 from medialift.healing.systemd_fleet import SystemdFleet
 from medialift.healing.treatment import Treatment
-from medialift.healing.ward import Means, Tell, Ward
+from medialift.healing.ward import Ward
 from medialift.notify import Notice
 from medialift.queueing.database import Database
 from medialift.settings import NotifySettings, Settings
