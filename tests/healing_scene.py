@@ -27,6 +27,7 @@ from medialift.healing.evidence import ServerHealth
 from medialift.healing.healer import Healer, Round
 from medialift.healing.history import Entry
 from medialift.healing.journal import LogFiles
+from medialift.healing.looking import CGROUPS
 from medialift.healing.observed import Observed
 from medialift.healing.observing import observe
 from medialift.healing.pipeline import Knob, Pipeline
@@ -89,8 +90,10 @@ class Scene:
     clock: Clock | None = None
     model: Asked | None = None
     editing: Editing | None = None
+    cgroups: Path = CGROUPS
     more: dict[str, Any] = field(default_factory=dict)
     """Other sections of the settings."""
+    here: Here = field(init=False)
     _healer: Healer | None = None
     _treated: dict[str, int] = field(default_factory=dict)
     _verified: dict[str, int] = field(default_factory=dict)
@@ -152,9 +155,9 @@ class Scene:
     def heals(self, **healing: Any) -> Healer:
         """A healing with these settings instead of the quick ones; what it remembered is forgotten."""
         settings = Settings(healing={"root": self.folder / "root", **QUICK, **healing}, **self.more)
-        here = Here(settings, self.database, lambda _: self.fleet)
+        self.here = Here(settings, self.database, lambda _: self.fleet)
         self._healer = assembly.healer(
-            here,
+            self.here,
             stop=self.stop,
             pipelines=[self.pipeline()],
             log=_Logs(self.fleet),
@@ -162,6 +165,7 @@ class Scene:
             model=self.model,
             editing=self.editing,
             clock=self.clock,
+            cgroups=self.cgroups,
             gauge=Gauge(self.sources, self.clock) if self.sources is not None else None,
         )
         return self._healer
@@ -252,7 +256,7 @@ def healing_scene(url: str, folder: Path, common: Path | None = None) -> Iterato
 
     logs = folder / "logs"
     logs.mkdir()
-    with Database(url) as database, ProcessFleet(command, logs) as fleet:
+    with Database(url) as database, ProcessFleet(command, logs, host=socket.gethostname()) as fleet:
         scene = Scene(database, fleet, folder)
         yield scene
         scene.stop.set()

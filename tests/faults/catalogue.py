@@ -59,6 +59,20 @@ BOOKS_CALIBRE = "Calibre changes its library during a migration"
 BOOKS_DISK = "the library's disk gives errors"
 BOOKS_CONTROLLERS = "two controllers start a migration at once"
 
+WORKER_HANGS = "a worker hangs"
+WORKER_CRASHES = "a worker ends and is started again and again"
+WORKER_SPINS = "a worker spins on one item"
+WORKER_LEAKS = "a worker leaks memory"
+WORKER_MOUNT = "a worker loses its mount"
+WORKER_SERVER = "a worker loses its server"
+WORKER_DISK = "a worker's disk is full"
+WORKER_NEVER_STARTS = "a worker never comes as far as the ledger"
+HEALTHY_WATCHED = "a fleet that is well is watched by the healing"
+HEALING_KILLED = "the healing ends in the middle of a remedy"
+HEALING_TWICE = "two healings of one host"
+HEALING_DATABASE = "the ledger is away under the healing"
+HEALING_CLOCK = "a clock jumps under the healing"
+
 FAULTS = (
     *(store_fault(does, when) for when in WHEN for does in STORE),
     *(mount_fault(state) for state in MOUNT),
@@ -95,4 +109,17 @@ FAULTS = (
     BOOKS_CALIBRE,
     BOOKS_DISK,
     BOOKS_CONTROLLERS,
+    WORKER_HANGS,
+    WORKER_CRASHES,
+    WORKER_SPINS,
+    WORKER_LEAKS,
+    WORKER_MOUNT,
+    WORKER_SERVER,
+    WORKER_DISK,
+    WORKER_NEVER_STARTS,
+    HEALTHY_WATCHED,
+    HEALING_KILLED,
+    HEALING_TWICE,
+    HEALING_DATABASE,
+    HEALING_CLOCK,
 )

@@ -144,7 +144,7 @@ def test_a_calm_disk_below_the_target_adds_one_of_the_lowest_free_number(scene: 
     heals(scene, 3, well=True, up_cooldown=0.01)
     scene.rounds_until(lambda one: one.visited["books"].resized)
     assert numbers(scene) == [1, 2, 3]
-    scene.wait_for_progress("here@3")
+    scene.wait_for_progress(scene.fleet.name(3))
     assert not scene.rounds_until(lambda one: one.workers == 3).visited["books"].resized
 
 

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from threading import Event
 from typing import Protocol
 
@@ -20,6 +21,8 @@ from medialift.healing.editing import Editing, Writer
 from medialift.healing.fleet import Fleet
 from medialift.healing.healer import Healer
 from medialift.healing.journal import Journal, LogSource
+from medialift.healing.looking import CGROUPS
+from medialift.healing.means import Means, Tell
 from medialift.healing.model.asking import Model
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.pipelines import PIPELINES
@@ -27,7 +30,7 @@ from medialift.healing.pressure import Gauge
 from medialift.healing.standing import Here
 from medialift.healing.systemd_fleet import SystemdFleet
 from medialift.healing.treatment import Treatment
-from medialift.healing.ward import Means, Tell, Ward
+from medialift.healing.ward import Ward
 from medialift.notify import Notice
 from medialift.queueing.database import Database
 from medialift.settings import NotifySettings, Settings
@@ -55,6 +58,7 @@ def healer(
     editing: Editing | None = None,
     clock: Clock | None = None,
     gauge: Gauge | None = None,
+    cgroups: Path = CGROUPS,
 ) -> Healer:
     """What makes the rounds over the workers of this host.
 
@@ -68,7 +72,7 @@ def healer(
     clocks = Clocks(clock)
     tell = tell or Told(here.settings.notify)
     editing = editing or Editing(CodeFixes.open(here.settings), model)
-    means = Means(Diagnosis(rules.diagnose, model), Treatment(here, editing, stop), tell, stop)
+    means = Means(Diagnosis(rules.diagnose, model), Treatment(here, editing, stop), tell, stop, cgroups)
     source = log or Journal()
     wards = [Ward(here, one, here.fleet_of(one), source, means, clocks) for one in pipelines]
     return Healer(here, wards, clocks, tell, gauge or Gauge(clock=clock))

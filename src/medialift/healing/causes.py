@@ -61,3 +61,6 @@ _WELL: Mapping[Cause, Callable[[Surroundings], bool]] = {
     Cause.SERVER_DOWN: _server,
     Cause.DISK_FULL: _disks,
 }
+
+SEEN = frozenset(_WELL)
+"""The causes of which can be seen whether they are there."""

@@ -42,8 +42,14 @@ class Stopped:
         return {"drained": self.drained, "taken_back": self.taken_back, "errors": self.errors}
 
 
-def escalate(here: Here, fleet: Fleet, patient: Patient, *, why: str, decision: Decision | None) -> Notice:
+def escalate(
+    here: Here, fleet: Fleet, patient: Patient, *, why: str, cause: str, decision: Decision | None
+) -> Notice:
     """Pause a worker for good; the notice for people.
+
+    Args:
+        cause: what releases it when it is seen to be over; `BY_A_PERSON`: nothing does.
+        decision: what is thought to ail it.
 
     It is written down before anything is done: should the healing end in between, the next round goes on.
 
@@ -51,9 +57,8 @@ def escalate(here: Here, fleet: Fleet, patient: Patient, *, why: str, decision: 
         Transient: the database does not answer; nothing was done.
     """
     seen = patient.seen
-    cause = decision.cause.value if decision is not None else BY_A_PERSON
     with here.transaction() as connection:
-        if not patient.registered:
+        if not patient.registered and not patient.care.host:
             # Nothing knows its name but a remedy.
             care.remedied(connection, seen, decision or DEFAULT)
         care.pause(connection, seen.name, why=why, cause=cause, decision=decision)

@@ -14,6 +14,7 @@ from medialift.healing.decision import Remedy
 from medialift.healing.editing import Editing
 from medialift.healing.fleet import Fleet
 from medialift.healing.history import Entry, What, record
+from medialift.healing.observed import Verdict
 from medialift.healing.patient import Patient, decision_of
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.remedies.config_fix import undo
@@ -50,7 +51,7 @@ class Following:
         if kept.state == care.VERIFYING:
             if kept.due(healing.verify):
                 return self._verify(patient)
-            self._end_what_was_broken_off(patient)
+            return self._end_what_was_broken_off(patient)
         elif kept.state == care.ILL and self._has_recovered(patient):
             return self._noted(patient, Seen(Result.RECOVERED, "It gets on after all"))
         elif kept.recurs(patient.verdict, healing.cooldown):
@@ -74,8 +75,7 @@ class Following:
             return self._noted(patient, result)
         after = self._noted(patient, result)
         self._take_back(after)
-        self._end_what_was_broken_off(after)
-        return after
+        return self._end_what_was_broken_off(after)
 
     def _has_recovered(self, patient: Patient) -> bool:
         """One that was ill when it was looked at gets on by now: late, or since its cause went by itself."""
@@ -151,12 +151,14 @@ class Following:
             )
         )
 
-    def _end_what_was_broken_off(self, patient: Patient) -> None:
+    def _end_what_was_broken_off(self, patient: Patient) -> Patient:
         """No worker stays stopped because the healing, or the service manager, went away in a restart."""
         member = patient.member
-        if member is not None and member.enabled and not member.active:
-            _log.warning("%s was not started after its %s: it is now", patient.name, patient.care.remedy)
-            self.fleet.start(patient.name)
+        if member is None or not member.enabled or member.active:
+            return patient
+        _log.warning("%s was not started after its %s: it is now", patient.name, patient.care.remedy)
+        self.fleet.start(patient.name)
+        return replace(patient, verdict=Verdict(None, "It was started a moment ago"))
 
     # -- keeping -----------------------------------------------------------------------------------------
 

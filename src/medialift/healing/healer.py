@@ -19,11 +19,12 @@ from medialift.healing import rounds
 from medialift.healing.clocks import Clocks
 from medialift.healing.evidence import ServerHealth
 from medialift.healing.history import Entry, What, record
+from medialift.healing.means import Tell
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.pressure import Gauge, Measured, Pressure, hung_mount_words
 from medialift.healing.standing import Here
 from medialift.healing.turns import turn
-from medialift.healing.ward import Tell, Visited, Ward
+from medialift.healing.ward import Visited, Ward
 from medialift.notify import Event, Notice
 from medialift.queueing.crew import AWAY, gone
 

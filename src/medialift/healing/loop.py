@@ -36,6 +36,12 @@ class Loop:
     _round_began: float | None = None
     _said: str = ""
 
+    @property
+    def alive(self) -> bool:
+        """No round takes too long now."""
+        began = self._round_began
+        return began is None or self.clock.monotonic() - began < self.patience
+
     def run(self) -> None:
         """Until `stop` is set. Nothing that goes wrong in a round ends it: the next one looks again."""
         notify("READY=1")
@@ -77,7 +83,6 @@ class Loop:
     def _feed(self, over: Event) -> None:
         """Feed systemd's watchdog, as long as no round takes too long."""
         while not over.is_set():
-            began = self._round_began
-            if began is None or self.clock.monotonic() - began < self.patience:
+            if self.alive:
                 notify(f"WATCHDOG=1\nSTATUS={self._said or 'the first round'}")
             over.wait(_FEED_SECONDS)

@@ -34,9 +34,13 @@ class Patient:
 
     @property
     def condition(self) -> tuple[str, str]:
-        """What makes this trouble another one than the last. In a crash loop each look sees another life."""
-        same = "" if self.verdict.trouble is Trouble.CRASH_LOOP else self.seen.life
-        return (f"{same} {self.care.remedied}", str(self.verdict.trouble))
+        """What makes this trouble another one than the last."""
+        return (f"{self.life} {self.care.remedied}", str(self.verdict.trouble))
+
+    @property
+    def life(self) -> str:
+        """Its life; the same for all of a crash loop, of which each look sees another one."""
+        return "" if self.verdict.trouble is Trouble.CRASH_LOOP else self.seen.life
 
 
 def decision_of(care: Care) -> Decision | None:

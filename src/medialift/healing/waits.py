@@ -22,10 +22,14 @@ class Waits:
 
     _of: dict[str, _Wait] = field(default_factory=dict)
 
-    def begin(self, name: str, life: str, cause: Cause) -> bool:
-        """This worker waits from now on; whether it is the first to wait for this cause."""
+    def begin(self, name: str, life: str, cause: Cause, *, over: float | None = None) -> bool:
+        """This worker waits from now on; whether it is the first to wait for this cause.
+
+        Args:
+            over: the moment, where something was done about the cause already.
+        """
         first = cause not in {one.cause for one in self._of.values()}
-        self._of[name] = _Wait(cause, life)
+        self._of[name] = _Wait(cause, life, over)
         return first
 
     def why(self, name: str, life: str, gone: Callable[[Cause], bool], *, now: float, patience: float) -> str:

@@ -15,63 +15,36 @@ and then their number, by pressure.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property, partial
-from threading import Event
-from typing import Any, TypeVar
+from functools import partial
+from typing import TypeVar
 
 from medialift.errors import MedialiftError
 from medialift.foundation.jobs import Stopped
-from medialift.foundation.units import format_duration
-from medialift.healing import care, causes, escalation
+from medialift.healing import care, escalation
 from medialift.healing.care import Care
 from medialift.healing.clocks import Clocks
-from medialift.healing.collecting import collect
-from medialift.healing.decision import Cause, Decision, Remedy
+from medialift.healing.decision import Cause, Remedy
 from medialift.healing.detect import judge, limits_of
-from medialift.healing.diagnosis import Diagnosis
-from medialift.healing.evidence import Evidence
+from medialift.healing.examining import Decided, Examining, Memory
 from medialift.healing.fleet import Fleet, Member
 from medialift.healing.following import Following
-from medialift.healing.history import Entry, What, record
 from medialift.healing.journal import LogSource
+from medialift.healing.means import Look, Means
 from medialift.healing.observing import observe
 from medialift.healing.patient import Patient, decision_of
 from medialift.healing.pipeline import Pipeline
-from medialift.healing.pressure import Level, Pressure
-from medialift.healing.scaling import Step
+from medialift.healing.pressure import Pressure
+from medialift.healing.scaling import Move, Step
 from medialift.healing.standing import Here
-from medialift.healing.strangers import Strangers
-from medialift.healing.surroundings import Surroundings, look_around
-from medialift.healing.treatment import Treatment
-from medialift.healing.waits import Waits
 from medialift.healing.wardsize import WardSize, leaving, makes_room
-from medialift.notify import Event as Told
-from medialift.notify import Notice
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 _AT_ONCE = 4
 """A worker may take minutes to end: so many are treated side by side."""
-
-Tell = Callable[[Notice], None]
-
-
-@dataclass(frozen=True)
-class Means:
-    """What a visit works with.
-
-    Attributes:
-        tell: tells people; raises nothing.
-        stop: ends a visit that only looks.
-    """
-
-    diagnosis: Diagnosis
-    treatment: Treatment
-    tell: Tell
-    stop: Event = field(default_factory=Event)
 
 
 @dataclass(frozen=True)
@@ -89,8 +62,7 @@ class Visited:
 
 @dataclass
 class Ward:
-    """The workers of one pipeline here, and what is remembered of them from round to round. What must outlive
-    a restart of the healing is in the ledger."""
+    """The workers of one pipeline here."""
 
     here: Here
     pipeline: Pipeline
@@ -98,10 +70,7 @@ class Ward:
     log: LogSource
     means: Means
     clocks: Clocks
-    _strangers: Strangers = field(default_factory=Strangers)
-    _known: dict[str, tuple[str, str]] = field(default_factory=dict)
-    """The trouble of each stuck worker that is in the history already."""
-    _waits: Waits = field(default_factory=Waits)
+    memory: Memory = field(default_factory=Memory)
 
     def visit(self, pressure: Callable[[], Pressure]) -> Visited:
         """Look at all workers once, and do what is to be done.
@@ -117,24 +86,14 @@ class Ward:
         return self.here.settings.healing.repair
 
 
-@dataclass
-class _Decided:
-    """What is to be done about one worker, and on what grounds."""
-
-    patient: Patient
-    decision: Decision
-    evidence: Evidence
-
-
 class _Visit:
     """One visit."""
 
     def __init__(self, ward: Ward, pressure: Callable[[], Pressure]) -> None:
         self.ward, self.here, self.means = ward, ward.here, ward.means
-        self.healing = ward.here.settings.healing
-        self._measure = pressure
+        self.healing = self.here.settings.healing
+        self.look = Look(self.here.settings, ward.pipeline, pressure, ward.means.stop)
         self.treated: list[str] = []
-        self.paused: list[str] = []
         self.released: list[str] = []
         self.resized: list[str] = []
         self.errors: list[str] = []
@@ -152,30 +111,31 @@ class _Visit:
             )
             patients = [self._one(one.name, partial(following.up, one), one) for one in patients]
             self._see_to_paused(paused, members)
+            for member in members:
+                self._one(member.name, partial(self._equip, member.name, member), None)
         stuck = [patient for patient in patients if patient.verdict.stuck]
-        self._forget_all_but(stuck)
-        decided = [found for patient in stuck if (found := self._examine(patient)) is not None]
+        self.ward.memory.forget_all_but(stuck)
+        examining = self._examining()
+        found = [self._one(one.name, partial(examining.examined, one), None) for one in stuck]
+        decided = [one for one in found if one is not None]
         if self.ward.repairs:
             self._resize_and_treat(members, paused, stuck, decided)
         return Visited(
             len(patients),
             tuple(patient.name for patient in stuck),
             tuple(self.treated),
-            tuple(self.paused),
+            tuple(examining.paused),
             tuple(self.released),
             tuple(self.resized),
             tuple(self.errors),
         )
 
-    @cached_property
-    def pressure(self) -> Pressure:
-        """Asked for at most once: it may ask the server."""
-        return self._measure()
-
-    @cached_property
-    def around(self) -> Surroundings:
-        """Looked at at most once: it is the same for all workers, and may take a minute."""
-        return look_around(self.ward.pipeline, self.here.settings, stop=self.means.stop)
+    def _examining(self) -> Examining:
+        ward = self.ward
+        clock = ward.clocks.clock
+        return Examining(
+            self.here, ward.pipeline, ward.fleet, ward.log, self.means, ward.memory, self.look, clock
+        )
 
     # -- seeing ------------------------------------------------------------------------------------------
 
@@ -186,7 +146,7 @@ class _Visit:
             rows = {one.name: clocks.seen(one) for one in observe(connection, host, pipeline)}
             cares = {one.worker: clocks.care(one) for one in care.listed(connection, host, pipeline.name)}
         of = {member.name: member for member in members}
-        strangers = self.ward._strangers.judged(
+        strangers = self.ward.memory.strangers.judged(
             members,
             rows,
             clocks.clock.monotonic(),
@@ -207,11 +167,13 @@ class _Visit:
             found.append(Patient(seen, verdict, kept, limits, member, registered=name in rows))
         return found, [one for one in cares.values() if one.paused]
 
-    def _forget_all_but(self, stuck: Iterable[Patient]) -> None:
-        names = {patient.name for patient in stuck}
-        self.ward._waits.keep(names)
-        for name in set(self.ward._known) - names:
-            del self.ward._known[name]
+    def _equip(self, name: str, member: Member | None) -> None:
+        """Have a worker begin its next life with the release that is for it: its unit names the one that was
+        installed, and what was set beside that is forgotten when the machine starts again."""
+        editing = self.means.treatment.editing
+        wanted = editing.release_for(name) if editing is not None else None
+        if wanted != (member.release if member is not None else None):
+            self.ward.fleet.configure(name, member.settings if member is not None else {}, wanted)
 
     # -- the paused ----------------------------------------------------------------------------------------
 
@@ -222,119 +184,12 @@ class _Visit:
 
     def _see_to(self, paused: Care, member: Member | None) -> None:
         cause = _cause(paused)
-        if cause is not None and self._is_gone(cause):
+        if cause is not None and self.look.over(cause):
             escalation.release(self.here, self.ward.fleet, paused, f"{cause.value.replace('_', ' ')} is over")
             self.released.append(paused.worker)
         elif member is not None and (member.enabled or member.active):
             # The healing ended before it was done, or something else started it.
             escalation.stop(self.here, self.ward.fleet, paused.worker, member)
-
-    def _is_gone(self, cause: Cause) -> bool:
-        if cause is Cause.DISK_PRESSURE:
-            return self.pressure.level(self.healing.scaling)[0] is not Level.SATURATED
-        return causes.gone(cause, self.ward.pipeline, self.here.settings, around=self.around)
-
-    # -- the stuck -----------------------------------------------------------------------------------------
-
-    def _examine(self, patient: Patient) -> _Decided | None:
-        return self._one(patient.name, partial(self._examined, patient), None)
-
-    def _examined(self, patient: Patient) -> _Decided | None:
-        """What is to be done about a stuck worker; None: nothing, or it is done."""
-        news = self.ward._known.get(patient.name) != patient.condition
-        held = self._held_back(patient)
-        if held and not news:
-            return None
-        evidence = self._collected(patient)
-        if news:
-            self._found(patient, evidence, held)
-        if held:
-            return None
-        if not self.ward.repairs:
-            if news:
-                self._only_told(patient, evidence)
-            return None
-        if patient.care.attempts >= self.healing.attempts:
-            self._give_up(patient, evidence, f"{patient.care.attempts} remedies did not help")
-            return None
-        decision = self.means.diagnosis.decide(evidence, self.ward.pipeline)
-        self._record(patient, What.DECISION, decision.remedy, decision.explanation, decision.to_dict())
-        if decision.remedy is Remedy.ESCALATE:
-            self._give_up(patient, evidence, decision.explanation, decision)
-            return None
-        if decision.remedy is Remedy.WAIT:
-            self._wait(patient, decision)
-            return None
-        return _Decided(patient, decision, evidence)
-
-    def _collected(self, patient: Patient) -> Evidence:
-        with self.here.transaction() as connection:
-            return collect(
-                patient.seen,
-                patient.verdict,
-                patient.member,
-                self.ward.pipeline,
-                self.here.settings,
-                connection,
-                self.ward.log,
-                around=self.around,
-                pressure=self.pressure.to_dict(),
-                stop=self.means.stop,
-            )
-
-    def _held_back(self, patient: Patient) -> str:
-        """Why nothing is done to a stuck worker now; "" when something is."""
-        kept, clocks = patient.care, self.ward.clocks
-        if not self.ward.repairs:
-            return ""
-        if patient.member is None:
-            return "it was started by hand, and nothing here handles it"
-        if kept.state == care.VERIFYING:
-            return f"whether its last {kept.remedy} helps is not known yet"
-        if kept.cooling(self.healing.cooldown):
-            return f"its last {kept.remedy} was {format_duration(kept.since_remedy)} ago"
-        return self.ward._waits.why(
-            patient.name,
-            patient.seen.life,
-            self._is_gone,
-            now=clocks.clock.monotonic(),
-            patience=self.healing.verify,
-        )
-
-    def _found(self, patient: Patient, evidence: Evidence, held: str) -> None:
-        self.ward._known[patient.name] = patient.condition
-        why = patient.verdict.why + (f"; nothing is done now: {held}" if held else "")
-        _log.warning("%s is stuck: %s", patient.name, why)
-        self._record(patient, What.FINDING, str(patient.verdict.trouble), why, evidence.to_dict())
-
-    def _only_told(self, patient: Patient, evidence: Evidence) -> None:
-        decision = self.means.diagnosis.rules(evidence)
-        likely = [f"Likely cause: {decision.cause}. {decision.explanation}"] if decision is not None else []
-        self.means.tell(
-            Notice(
-                Told.STUCK,
-                f"{patient.name} is stuck",
-                "\n".join([patient.verdict.why, *likely, "Nothing is done about it: healing.repair is off"]),
-            )
-        )
-
-    def _give_up(
-        self, patient: Patient, evidence: Evidence, why: str, decision: Decision | None = None
-    ) -> None:
-        decision = decision or self.means.diagnosis.rules(evidence) or decision_of(patient.care)
-        notice = escalation.escalate(self.here, self.ward.fleet, patient, why=why, decision=decision)
-        self.paused.append(patient.name)
-        self.means.tell(notice)
-
-    def _wait(self, patient: Patient, decision: Decision) -> None:
-        if self.ward._waits.begin(patient.name, patient.seen.life, decision.cause):
-            self.means.tell(
-                Notice(
-                    Told.STUCK,
-                    f"Workers of {self.ward.pipeline.name} wait: {decision.cause.value.replace('_', ' ')}",
-                    f"{decision.explanation}\nFirst noticed at {patient.name}: {patient.verdict.why}",
-                )
-            )
 
     # -- doing -----------------------------------------------------------------------------------------------
 
@@ -343,7 +198,7 @@ class _Visit:
         members: Sequence[Member],
         paused: Sequence[Care],
         stuck: Sequence[Patient],
-        decided: Sequence[_Decided],
+        decided: Sequence[Decided],
     ) -> None:
         size = WardSize(self.here, self.ward.pipeline, self.ward.fleet)
         named = [one.decision for one in decided]
@@ -355,17 +210,20 @@ class _Visit:
         ]
         step = self._one(
             self.ward.pipeline.name,
-            partial(size.decide, members, paused, lambda: self.pressure, len(stuck), named),
+            partial(size.decide, members, paused, lambda: self.look.pressure, len(stuck), named),
             None,
         )
         going = leaving(step, members)
         treated = []
         for one in decided:
-            if one.patient.name in going:
+            name = one.patient.name
+            if name in going:
                 continue
             if one.decision.remedy is Remedy.SCALE_DOWN:
                 if makes_room(step):
-                    self._wait(one.patient, one.decision)
+                    # With fewer beside it, it gets the time of a remedy to go on by itself.
+                    now = self.ward.clocks.clock.monotonic()
+                    self.ward.memory.waits.begin(name, one.patient.life, one.decision.cause, over=now)
                     continue
                 rejected = "There cannot be fewer workers now"
                 instead = replace(one.decision, remedy=Remedy.RESTART, rejected=rejected)
@@ -373,18 +231,22 @@ class _Visit:
             treated.append(one)
         if step is None and not treated:
             return
+        steps = [partial(self._one, one.patient.name, partial(self._treat, one), None) for one in treated]
+        if step is not None:
+            steps.append(partial(self._one, self.ward.pipeline.name, partial(self._resize, size, step), None))
         with ThreadPoolExecutor(_AT_ONCE, "treatment") as pool:
-            if step is not None:
-                pool.submit(self._one, self.ward.pipeline.name, partial(self._resize, size, step), None)
-            for one in treated:
-                pool.submit(self._one, one.patient.name, partial(self._treat, one), None)
+            begun = [pool.submit(one) for one in steps]
+        for ended in begun:
+            ended.result()
 
     def _resize(self, size: WardSize, step: Step) -> None:
-        sized = size.apply(step, self.pressure)
+        for number in step.numbers if step.move is Move.UP else ():
+            self._equip(self.ward.fleet.enable(number), None)
+        sized = size.apply(step, self.look.pressure)
         self.resized += [*sized.started, *sized.drained]
         self.errors += sized.errors
 
-    def _treat(self, one: _Decided) -> None:
+    def _treat(self, one: Decided) -> None:
         done = self.means.treatment.apply(
             one.patient, one.decision, one.evidence, self.ward.pipeline, self.ward.fleet
         )
@@ -406,14 +268,6 @@ class _Visit:
                 _log.exception("%s could not be seen to", name)
             self.errors.append(f"{name}: {error}")
             return otherwise
-
-    def _record(
-        self, patient: Patient, what: What, outcome: str, subject: str, detail: Mapping[str, Any]
-    ) -> None:
-        seen = patient.seen
-        with self.here.transaction() as connection:
-            entry = Entry(what, self.here.host, seen.pipeline, seen.name, str(outcome), subject, detail)
-            record(connection, entry)
 
 
 def _cause(paused: Care) -> Cause | None:
