@@ -106,7 +106,7 @@ class _Bench:
                 Bounds(items=BOOKS),
             )
             began = time.perf_counter()
-            asyncio.run(worker.run())
+            worker.run_alone()
             took = time.perf_counter() - began
         self._whole(BOOKS)
         self._postgres.drop(url)

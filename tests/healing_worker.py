@@ -241,7 +241,7 @@ def main() -> int:
     if told["do"] == "broken":
         raise SystemExit("ImportError: this release is broken")
     with Database(given.url, name=of_worker(given.name)) as database:
-        asyncio.run(Worker(database, Acting(told), given.name, "books", "calibre", QUICK).run())
+        Worker(database, Acting(told), given.name, "books", "calibre", QUICK).run_alone()
     return 0
 
 

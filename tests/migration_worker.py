@@ -64,10 +64,14 @@ class Dying(Server):
 
 
 async def work(given: dict[str, Any], database: Database) -> Ended:
+    return await worker_of(given, database).run()
+
+
+def worker_of(given: dict[str, Any], database: Database) -> Worker:
     settings = BooksSettings(**given["books"])
     usual = rules_of(settings)
     rules = Rules(**{**vars(usual), **RULES, **given.get("rules", {})})
-    worker = Worker(
+    return Worker(
         database,
         BooksHandler(
             settings,
@@ -83,14 +87,13 @@ async def work(given: dict[str, Any], database: Database) -> Ended:
         Pace(**{**QUICK, **given.get("pace", {})}),
         Bounds(**given.get("bounds", {"until_done": True})),
     )
-    return await worker.run()
 
 
 def main() -> None:
     given = json.loads(sys.argv[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s", stream=sys.stderr)
     with Database(given["url"]) as database:
-        ended = asyncio.run(work(given, database))
+        ended = worker_of(given, database).run_alone()
     print(json.dumps(ended.to_dict()), flush=True)
 
 

@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> int:
             pace,
             Bounds(items=given.items, until_done=given.until_done),
         )
-        ended = asyncio.run(worker.run())
+        ended = worker.run_alone()
     print(f"ended {ended.why} {ended.totals.items}", flush=True)
     return 0
 

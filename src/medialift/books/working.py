@@ -7,7 +7,6 @@ closes the worker drains, so none outlives whoever started it. On its standard o
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
@@ -51,7 +50,7 @@ def work(settings: Settings, database: Database, name: str, bounds: Bounds | Non
         bounds=bounds or Bounds(),
         settings={one: getattr(books, one) for one in _SHOWN},
     )
-    return asyncio.run(worker.run())
+    return worker.run_alone()
 
 
 def name_here(settings: Settings) -> str:

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+import uvloop
 from sqlalchemy import Connection, text
 
 from medialift.errors import MedialiftError, Transient
@@ -93,7 +94,7 @@ class Pace:
 
 @dataclass
 class Worker:
-    """One worker of one collection. `run` it in the main thread's event loop."""
+    """One worker of one collection. `run_alone` runs it; `run` runs it in the main thread's event loop."""
 
     database: Database
     handler: Handler
@@ -113,6 +114,15 @@ class Worker:
             Transient: the database stayed away too long.
         """
         return await _Life(self).run()
+
+    def run_alone(self) -> Ended:
+        """`run`, in an event loop of its own that ends with it.
+
+        It is uvloop's: most of what a worker's processor does is many small requests, and asyncio's own loop
+        takes a good part of that.
+        """
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(self.run())
 
 
 class _Life:
