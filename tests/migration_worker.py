@@ -7,7 +7,6 @@ Its one argument is JSON: url (of the ledger), name, books (the section
 
 from __future__ import annotations
 
-import asyncio
 import json
 import logging
 import os
