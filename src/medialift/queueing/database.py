@@ -156,12 +156,21 @@ class Database:
             Permanent: it holds no ledger yet.
         """
         try:
-            with self.engine.connect() as connection:
-                made = connection.execute(text("select to_regclass('item') is not null")).scalar_one()
+            made = self._holds_a_ledger()
         except OperationalError as error:
-            raise unreachable(error) from error
+            if not error.connection_invalidated:
+                raise unreachable(error) from error
+            # It was a connection of before the database restarted; the pool has thrown them all away now.
+            try:
+                made = self._holds_a_ledger()
+            except OperationalError as again:
+                raise unreachable(again) from again
         if not made:
             raise Permanent("The database holds no ledger yet", "item", "Run `medialift queue migrate`")
+
+    def _holds_a_ledger(self) -> bool:
+        with self.engine.connect() as connection:
+            return bool(connection.execute(text("select to_regclass('item') is not null")).scalar_one())
 
     def close(self) -> None:
         self.engine.dispose()
