@@ -73,7 +73,7 @@ def test_a_worker_that_hangs_is_restarted_with_the_evidence_kept(host):
         )
     )
     before = pid_of(host, WORKER)
-    host.check_output("kill -STOP %s", before)
+    host.check_output("kill -STOP %s", str(before))
     wait_until(lambda: pid_of(host, WORKER) not in (0, before))
     # Systemd's own watchdog would have taken a minute.
     told = medialift(host, "healing", "history", "--worker", name)
