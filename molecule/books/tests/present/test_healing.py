@@ -8,6 +8,12 @@ TOML = "/etc/medialift/healing.toml"
 WORKER = "medialift-books-worker@1.service"
 KEY = "sk-molecule-model-key"
 PASSWORD = "molecule-shelf-password"
+SELFTEST = """
+import sys
+from pathlib import Path
+from medialift.healing.code.sandboxed import selftest
+sys.exit(selftest(Path(sys.argv[1]), "books").why or 0)
+"""
 
 
 def medialift(host, *words, codes=(0,)):
@@ -58,6 +64,13 @@ def test_settings_and_key_are_roots_alone(host):
 
 def test_its_settings_can_be_read_as_it_reads_them(host):
     assert medialift(host, "healing", "status", codes=(0, 1))["enabled"] is True
+
+
+def test_the_self_test_of_a_release_passes_in_the_sandbox_of_systemd(host):
+    release = host.check_output("readlink --canonicalize /opt/medialift/current").removesuffix("/venv")
+    done = host.run("/opt/medialift/current/bin/python -c %s %s", SELFTEST, release)
+    assert done.rc == 0, done.stdout + done.stderr
+    assert host.run("journalctl --no-pager --grep 'Started medialift-selftest-'").rc == 0
 
 
 def test_a_worker_that_hangs_is_restarted_with_the_evidence_kept(host):
