@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.registry import Collector
 from sqlalchemy import Connection, text
 
 from medialift.healing import care, rounds
 from medialift.healing.care import Care
 from medialift.healing.rounds import LastRound
+from medialift.queueing.metrics import told
 from medialift.queueing.schema import CARE_STATES
 
 _WORKER = ["host", "pipeline", "worker"]
@@ -26,19 +25,9 @@ _SIZES = text("select host, pipeline, desired from crew_size order by 1, 2")
 _USAGE = text("select tokens, asked from model_usage where day = (now() at time zone 'utc')::date")
 
 
-class _Read(Collector):
-    def __init__(self, metrics: Iterable[Metric]) -> None:
-        self._metrics = list(metrics)
-
-    def collect(self) -> Iterable[Metric]:
-        return self._metrics
-
-
 def exposition(connection: Connection) -> bytes:
     """All figures of the healing of all hosts, in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Read(collected(connection)))
-    return generate_latest(registry)
+    return told(collected(connection))
 
 
 def collected(connection: Connection) -> Iterator[Metric]:

@@ -29,8 +29,13 @@ class _Read(Collector):
 
 def exposition(connection: Connection) -> bytes:
     """All figures of all pipelines, in Prometheus' text format."""
+    return told(collected(connection))
+
+
+def told(metrics: Iterable[Metric]) -> bytes:
+    """Figures in Prometheus' text format."""
     registry = CollectorRegistry()
-    registry.register(_Read(collected(connection)))
+    registry.register(_Read(metrics))
     return generate_latest(registry)
 
 
