@@ -83,7 +83,7 @@ def test_what_is_the_programs_stays(hidden, line):
     ("path", "shown"),
     [
         ("/opt/medialift/releases/3/venv/lib/python3.11/site-packages/medialift/books/speed.py", None),
-        ("/work/src/medialift/books/speed.py", None),
+        ("/home/somebody/src/medialift/books/speed.py", None),
         ("/usr/lib/python3.11/asyncio/base_events.py", "python3.11/asyncio/base_events.py"),
         ("/opt/x/site-packages/psycopg/cursor.py", "psycopg/cursor.py"),
     ],
