@@ -29,6 +29,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from medialift.cloud.instances import account_from, wanted_from
 from medialift.cloud.scaleway import Limits, Scaleway
 from medialift.cloud.wanted import Wanted
+from sandbox.ports import free_port
 from sandbox.scaleway import catalogue
 from sandbox.scaleway.boot import Order
 from sandbox.scaleway.server import StandIn, serve
@@ -196,8 +197,7 @@ def make_cloud_world(folder: Path, *, delay: float = 0.05) -> Iterator[CloudWorl
     private_key.write_text(_private_pem(key))
     private_key.chmod(0o600)
     public_key = key.public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH).decode()
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     boot = LoopbackBoot(port)
     # Each world has a loopback network of its own, so that tests may run side by side.
     subnet = IPv4Network(f"127.{1 + port % 250}.{port // 250 % 250}.0/24")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -21,6 +20,7 @@ from medialift.foundation.waiting import wait_until
 from medialift.plex.server import PlexServer, read_token
 from sandbox.plex import schema
 from sandbox.plex.builder import LibraryBuilder
+from sandbox.ports import free_ports
 
 ROOT = Path(__file__).parents[1]
 JOBS = {"plex-run": "medialift.plex.run:run_job"}
@@ -98,7 +98,7 @@ class PlexWorld:
         self.data, self.media = folder / "data", folder / "media"
         self.media.mkdir()
         self.plex_tv = PlexTv()
-        self.port, self.control_port = _free_port(), _free_port()
+        self.port, self.control_port = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         self.process: subprocess.Popen[bytes] | None = None
         databases = self.data / "Plug-in Support" / "Databases"
@@ -210,10 +210,3 @@ def _answers(server: PlexServer) -> bool:
     except Exception:
         return False
     return True
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

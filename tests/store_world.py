@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ import pytest
 from medialift.cloud.objects import Store
 from medialift.foundation.waiting import wait_until
 from sandbox.faults import Faults
+from sandbox.ports import free_ports
 from sandbox.services import answers
 from sandbox.settings import ACCESS_KEY, REGION, ROOT, SECRET_KEY
 
@@ -74,7 +74,7 @@ def store_of_test(running_store: StoreWorld) -> Iterator[StoreWorld]:
 @contextmanager
 def store_world(bucket: str = "medialift") -> Iterator[StoreWorld]:
     """Start a store with one empty bucket; everything ends with the block."""
-    port, proxy, control = _free_port(), _free_port(), _free_port()
+    port, proxy, control = free_ports(3)
     with (
         moto_at(port) as moto,
         _serving(
@@ -97,12 +97,6 @@ def moto_at(port: int) -> Iterator[subprocess.Popen[bytes]]:
     with _serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)) as server:
         assert wait_until(answers(f"http://127.0.0.1:{port}/moto-api/data.json"), at_most=60, every=0.1)
         yield server
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import threading
 import time
@@ -11,6 +10,7 @@ import time
 import pytest
 
 from medialift.foundation.waiting import wait_until
+from sandbox.ports import free_port
 from sandbox.settings import ROOT
 from tests import burst_world
 from tests.burst_world import SETTINGS, counts, home_plex, instances, on_home, play, plex_tv, succeed
@@ -93,9 +93,7 @@ def repository(tmp_path):
     bare = tmp_path / "project.git"
     subprocess.run(["git", "clone", "--quiet", "--bare", str(ROOT), str(bare)], check=True, timeout=60)
     subprocess.run(["git", "-C", str(bare), "update-ref", "refs/heads/main", "HEAD"], check=True, timeout=60)
-    with socket.socket() as free:
-        free.bind((SETTINGS.gateway, 0))
-        port = free.getsockname()[1]
+    port = free_port(SETTINGS.gateway)
     daemon = subprocess.Popen(
         [
             *("git", "daemon", "--export-all", f"--base-path={tmp_path}"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,14 +18,9 @@ import requests
 from plexapi.server import PlexServer
 
 from sandbox.plex import schema
+from sandbox.ports import free_port, free_ports
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def until(done: Callable[[], Any], at_most: float = 15.0, every: float = 0.01) -> Any:
@@ -104,7 +98,7 @@ class Standin:
         self.start(ready=ready)
 
     def start(self, *, ready: bool = True) -> None:
-        self.port, self.control = free_port(), free_port()
+        self.port, self.control = free_ports(2)
         self.url = f"http://127.0.0.1:{self.port}"
         ports = {"STANDIN_PORT": str(self.port), "STANDIN_CONTROL_PORT": str(self.control)}
         self.process = subprocess.Popen(

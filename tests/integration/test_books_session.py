@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +14,7 @@ from pydantic import SecretStr
 from medialift.books.contents import Changed
 from medialift.books.server.answers import Lost, NotLetIn, Unauthorized, Unreachable
 from medialift.books.server.session import Session
+from sandbox.ports import free_port
 
 PASSWORD = "a-password-that-nobody-may-see"
 Handling = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -150,8 +150,7 @@ def test_an_answer_that_does_not_come_is_lost_after_the_time_limit() -> None:
 
 
 def test_where_nobody_listens_nothing_was_sent() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port = taken.getsockname()[1]
+    port = free_port()
 
     async def test() -> None:
         session = Session(f"http://127.0.0.1:{port}", "user", SecretStr(PASSWORD), timeout=1)

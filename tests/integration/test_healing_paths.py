@@ -129,6 +129,7 @@ def test_one_below_the_floor_of_uptime_is_never_touched(scene: Scene) -> None:
 @pytest.mark.fault(catalogue.WORKER_HANGS)
 def test_one_in_another_phase_without_activity_is_restarted(scene: Scene) -> None:
     name = scene.start("stall", "well")
+    scene.heals(drain=60)
     scene.until_treated(name)
     assert scene.outcomes(name, "finding") == ["no_activity"]
     remedy = scene.history(name, "remedy")[0]

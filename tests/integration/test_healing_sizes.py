@@ -18,6 +18,8 @@ __all__ = ["scene"]
 ONE_DISK = "36 35 254:0 / / rw - ext4 /dev/vda rw\n"
 STALLED: Life = {"do": "stall", "after": 1}
 NEVER = 3600.0
+DRAIN = 60.0
+"""Seconds: each of these workers ends when it is told to, however busy the machine is."""
 
 
 class Disk:
@@ -68,7 +70,7 @@ def heals(scene: Scene, target: int, *, well: bool = False, **more: Any) -> None
     scaling = {"targets": {"books": target}, "down_cooldown": NEVER, "up_cooldown": NEVER, **more}
     patient = {name: HEALTHY_SECONDS for name in ("progress", "activity", "starting")} if well else {}
     # Their remedies are not what this is about.
-    scene.heals(scaling=scaling, **({"cooldown": NEVER} | patient))
+    scene.heals(scaling=scaling, drain=DRAIN, **({"cooldown": NEVER} | patient))
     scene.round()
 
 

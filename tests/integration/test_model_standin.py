@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +23,7 @@ from medialift.healing.evidence import MountHealth, ServerHealth
 from medialift.healing.model import Model, Refused, Why
 from medialift.queueing.database import Database
 from sandbox.openai.script import SCRIPTS
+from sandbox.ports import free_port
 from tests.model_world import KEY, LIBRARY, MODULE, PIPELINE, ModelWorld, evidence, key_file, model_world
 from tests.postgres_world import Postgres
 
@@ -495,8 +495,3 @@ def listens(client: httpx.Client) -> bool:
         return client.get("/v1/models").status_code == 200
     except httpx.TransportError:  # not yet
         return False
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

@@ -16,7 +16,8 @@ import psycopg
 import pytest
 
 from sandbox.mybookshelf.container import conninfo
-from sandbox.mybookshelf.running import Steer, free_ports
+from sandbox.mybookshelf.running import Steer
+from sandbox.ports import free_ports
 from sandbox.settings import ROOT
 from tests.mybookshelf_world import Caller, epub
 

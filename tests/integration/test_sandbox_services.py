@@ -3,7 +3,6 @@
 import dataclasses
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,6 +12,7 @@ import pytest
 from medialift.errors import Permanent
 from medialift.foundation.waiting import wait_until
 from sandbox import services
+from sandbox.ports import free_port
 from sandbox.services import Service, answers
 from sandbox.settings import Settings
 
@@ -25,9 +25,7 @@ def settings(tmp_path):
 @pytest.fixture
 def service(tmp_path):
     """A file server with a name and a port of its own."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     name = f"test-{os.getpid()}-{port}"
     yield Service(
         name=name,

@@ -24,17 +24,12 @@ from botocore.exceptions import (
 
 from medialift.foundation.waiting import wait_until
 from sandbox.faults import Faults
+from sandbox.ports import free_ports
 from sandbox.services import answers
 from sandbox.settings import ACCESS_KEY, ROOT, SECRET_KEY
 
 MIB = 1024 * 1024
 BODY = bytes(range(256)) * 2048  # 512 KiB
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @contextlib.contextmanager
@@ -49,7 +44,7 @@ def serving(*argv: str):
 
 @pytest.fixture(scope="module")
 def ports():
-    moto, proxy, control = free_port(), free_port(), free_port()
+    moto, proxy, control = free_ports(3)
     with (
         serving("-m", "moto.server", "-H", "127.0.0.1", "-p", str(moto)),
         serving(

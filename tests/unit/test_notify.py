@@ -1,7 +1,6 @@
 """Notices reach a real receiver, and a dead one is told of without failing anything."""
 
 import json
-import socket
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
@@ -10,6 +9,7 @@ from pydantic import SecretStr
 
 from medialift.notify import Event, Notice, send
 from medialift.settings import NotifySettings
+from sandbox.ports import free_port
 
 NOTICE = Notice(Event.ENDED, "The burst of home ended well", "315 films before, 321 after")
 
@@ -43,9 +43,7 @@ def address(server, path="hook"):
 
 
 def dead_address():
-    with socket.socket() as closed:
-        closed.bind(("127.0.0.1", 0))
-        return SecretStr(f"json://127.0.0.1:{closed.getsockname()[1]}/hook?cto=1&rto=1")
+    return SecretStr(f"json://127.0.0.1:{free_port()}/hook?cto=1&rto=1")
 
 
 def test_a_notice_arrives_with_its_title_body_and_looks(receiver):
