@@ -53,7 +53,7 @@ class _Tasks:
 
 async def bring_all(url: str, ws_url: str, books: list[Book], parallel: int) -> None:
     """Log in, open the socket, and bring the books; so many are sent at once, as many more under way."""
-    lanes = 2 * parallel
+    lanes = 4 * parallel
     async with aiohttp.ClientSession(url, connector=aiohttp.TCPConnector(limit=lanes)) as http:
         login = await _ok(http.post("/login", json={"username": "admin", "password": "admin"}))
         token = login["access_token"]

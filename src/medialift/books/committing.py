@@ -1,14 +1,16 @@
 """The ledger's pen of one worker: a thread that writes for all that is in flight, many writes per commit.
 
 Whoever writes waits until it is committed. What was asked for while a commit was under way shares the next
-one, so that the more is in flight the fewer commits it takes. A database that is away is waited for: the
-leases end by themselves meanwhile, and what then comes too late finds its token refused.
+one, and so does what comes within the next milliseconds: the more is in flight the fewer commits it takes. A
+database that is away is waited for: the leases end by themselves meanwhile, and what then comes too late
+finds its token refused.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from queue import SimpleQueue
@@ -17,15 +19,19 @@ from typing import TypeVar
 
 from psycopg import Error as PsycopgError
 from psycopg import InterfaceError, OperationalError
+from psycopg.errors import PipelineAborted
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from medialift.books.batch import Batch
 from medialift.books.writes import Fenced, Write, in_order
 from medialift.errors import Transient
 
 _log = logging.getLogger(__name__)
 _W = TypeVar("_W", bound=Write)
+# A commit waits so long for others to share it: it costs as much as what is in it.
+_GATHER_SECONDS = 0.005
 _AGAIN_SECONDS = (0.1, 0.5, 1.0, 2.0, 5.0)
 _AT_MOST_SECONDS = 600.0
 # All that is written here finds its rows by their keys, in a ledger of ten books and in one of a million. So
@@ -81,6 +87,7 @@ class Pen:
         while not ended:
             batch: list[_Asked] = []
             waiting = self._asked.get()
+            time.sleep(_GATHER_SECONDS)
             while True:
                 if waiting is None:
                     ended = True
@@ -136,13 +143,13 @@ class Pen:
         writes = [write for asked in batch for write in asked.writes]
         driver = connection.connection.driver_connection
         assert driver is not None  # noqa: S101  an open connection has one
-        with driver.cursor() as cursor:
-            if len(writes) == 1 and writes[0].single:
-                in_order(writes, connection, cursor)
-            else:
-                cursor.execute("begin")
-                in_order(writes, connection, cursor)
-                cursor.execute("commit")
+        sending = Batch(driver)
+        if len(writes) == 1 and writes[0].single:
+            in_order(writes, sending)
+        else:
+            with sending.transaction():
+                in_order(writes, sending)
+        sending.count()
         self.commits += 1
 
     def _drop_connection(self) -> None:
@@ -173,6 +180,8 @@ def _connection_failed(error: Exception) -> bool:
     if isinstance(error, PoolTimeout):
         return True
     original = error.orig if isinstance(error, DBAPIError) else error
+    if isinstance(original, PipelineAborted):
+        return False  # an earlier statement failed
     return isinstance(original, OperationalError | InterfaceError)
 
 

@@ -19,7 +19,7 @@ from medialift.books.hashing import hash_file
 from medialift.errors import MedialiftError, Permanent, Transient
 
 SMALL = 1024 * 1024
-"""Bytes up to which a file is kept in memory while it is under way: a worker holds 2 x `parallel_uploads`."""
+"""Bytes up to which a file is kept in memory while it is under way: a worker holds 4 x `parallel_uploads`."""
 _PIECE = 1024 * 1024
 
 

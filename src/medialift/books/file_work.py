@@ -246,14 +246,9 @@ class FileWork:
         if self._unsure:
             self._upload_id = await self._row_of_earlier_call(self._server_file)
         if self._upload_id is None:
-            self._means.guard(self._lease)
-            began = time.monotonic()
             try:
-                self._upload_id = await self._means.server.describe(self._server_file, self._told.proposed())
-            except Lost:
-                # It may run still, and leave its row later: a second call would leave a second one.
-                self._called_until = began + self._means.rules.task_seconds
-                raise
+                async with self._means.describing:
+                    self._upload_id = await self._call_task(self._server_file)
             except TaskFailed as error:
                 if not _is_gone(error):
                     raise
@@ -261,6 +256,16 @@ class FileWork:
                 return False
         self._means.uploads.saw(self._upload_id)
         return True
+
+    async def _call_task(self, server_file: str) -> int:
+        self._means.guard(self._lease)
+        began = time.monotonic()
+        try:
+            return await self._means.server.describe(server_file, self._told.proposed())
+        except Lost:
+            # It may run still, and leave its row later: a second call would leave a second one.
+            self._called_until = began + self._means.rules.task_seconds
+            raise
 
     async def _row_of_earlier_call(self, server_file: str) -> int | None:
         """The row of a call whose answer never came; one that may be running still is waited for."""

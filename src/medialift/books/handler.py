@@ -118,6 +118,7 @@ class BooksHandler:
             breaker=Breaker(server.healthy),
             bandwidth=Bandwidth(settings.bandwidth),
             sending=asyncio.Semaphore(self._parallel),
+            describing=asyncio.Semaphore(_tasks_at_once(self._parallel)),
             transfer=transfer,
             held=crew.held,
             rules=self._rules,
@@ -273,6 +274,7 @@ class BooksHandler:
         if parallel != self._parallel:
             self._parallel, self._slots = parallel, asyncio.Semaphore(_books_at_once(parallel))
             self._means.sending = asyncio.Semaphore(parallel)
+            self._means.describing = asyncio.Semaphore(_tasks_at_once(parallel))
         whole = settings.bandwidth if control.bandwidth is None else control.bandwidth
         if whole:
             workers = await crew.transaction(
@@ -357,7 +359,12 @@ def read_map(path: Path | None) -> dict[str, str]:
 
 
 def _books_at_once(parallel: int) -> int:
-    """Books that are worked on: while one is read or written down, another is with the server."""
+    """Books that are worked on: while one is read or written down, others are with the server."""
+    return 4 * parallel
+
+
+def _tasks_at_once(parallel: int) -> int:
+    """Metadata tasks asked of the server at once: its time for one is counted from then on."""
     return 2 * parallel
 
 

@@ -66,6 +66,7 @@ class Means:
     Attributes:
         name: of the server in the ledger.
         sending: as many uploads as may be under way at once.
+        describing: as many metadata tasks.
         held: whether a lease is still ours, by the clock.
         highest_ebook: the highest number of an ebook on the server that this worker knows.
         library_there: whether the library can be seen at all.
@@ -80,6 +81,7 @@ class Means:
     breaker: Breaker
     bandwidth: Bandwidth
     sending: asyncio.Semaphore
+    describing: asyncio.Semaphore
     transfer: Transfer
     held: Callable[[Lease], bool]
     rules: Rules = field(default_factory=Rules)

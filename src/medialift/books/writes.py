@@ -4,20 +4,20 @@ A write may come again: the connection broke and nobody knows whether it went th
 twice, leaves what it left the first time.
 
 Several writes share one transaction, and rows are locked in one order everywhere: content by hash, ebooks by
-identity, then items and their files by number. So workers wait for each other and never for a circle.
+identity, then items and their files by number. So workers wait for each other and never for a circle. What
+several writes do in one part is sent at once; only then is each told what came of its own.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
-from psycopg import Cursor
 from psycopg.types.json import Jsonb
-from sqlalchemy import Connection
 
+from medialift.books.batch import Batch
 from medialift.books.plan_writing import REMOVED, REMOVED_WHY
 from medialift.errors import MedialiftError
 from medialift.queueing import claims
@@ -25,6 +25,10 @@ from medialift.queueing.leases import Lease
 
 _LIVE = """item.id = %(item)s and item.lease_token = %(token)s
            and item.state = 'leased' and item.lease_until > now()"""
+
+
+Then = Callable[[], None] | None
+"""What is to be done when the answers are there, before the next part: it locks no rows but its own."""
 
 
 class Fenced(Exception):
@@ -89,22 +93,21 @@ class Write:
         """The rows of `ebook` that it touches, in order."""
         return ()
 
-    def to_content(self, cursor: Cursor[Any]) -> None:
+    def to_content(self, batch: Batch) -> Then:
         """Its part on `content`."""
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
+    def to_ebook(self, batch: Batch) -> Then:
         """Its part on `ebook`."""
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:
+    def to_item(self, batch: Batch) -> Then:
         """Its part on the item and its files."""
 
     def _given(self, **more: Any) -> dict[str, Any]:
         return {"server": self.server, "item": self.lease.item_id, "token": self.lease.token, **more}
 
-    def _fenced(self, cursor: Cursor[Any]) -> None:
-        """Take it that the lease is lost when nothing was written."""
-        if cursor.rowcount == 0:
-            self.outcome = Fenced()
+    def _lost(self) -> None:
+        """Nothing was written, so the lease is lost."""
+        self.outcome = Fenced()
 
 
 # What was sent of the same content before stays as it is: that is where the next step begins.
@@ -186,23 +189,34 @@ class ClaimContent(Write):
     def content_key(self) -> tuple[str, int] | None:
         return (self.file.sha1 or "", self.file.size)
 
-    def to_content(self, cursor: Cursor[Any]) -> None:
+    def to_content(self, batch: Batch) -> Then:
         given = self._all()
-        held, taken, earlier = cursor.execute(_CLAIM_CONTENT, given).fetchone() or (False, False, None)
-        self._earlier = earlier if earlier != self.lease.item_id else None
-        if not held:
-            self.outcome = Fenced()
-        elif taken:
-            self.outcome = Ours()
-        else:
-            found = cursor.execute(_SEE_CONTENT, given).fetchone()
-            there = found is not None and found[0] == "present"
-            self.outcome = Present(*found[1:]) if found is not None and there else Busy()
+        answer = batch.send(_CLAIM_CONTENT, given)
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        if isinstance(self.outcome, Ours) and self._earlier is not None:
-            left = cursor.execute(_ADOPT, {**self._all(), "earlier": self._earlier}).fetchone()
+        def then() -> None:
+            held, taken, earlier = answer.fetchone() or (False, False, None)
+            self._earlier = earlier if earlier != self.lease.item_id else None
+            if not held:
+                self.outcome = Fenced()
+            elif taken:
+                self.outcome = Ours()
+            else:
+                found = batch.send(_SEE_CONTENT, given).fetchone()
+                there = found is not None and found[0] == "present"
+                self.outcome = Present(*found[1:]) if found is not None and there else Busy()
+
+        return then
+
+    def to_item(self, batch: Batch) -> Then:
+        if not isinstance(self.outcome, Ours) or self._earlier is None:
+            return None
+        answer = batch.send(_ADOPT, {**self._all(), "earlier": self._earlier})
+
+        def then() -> None:
+            left = answer.fetchone()
             self.outcome = Ours(adopted=dict(zip(_ADOPTED, left, strict=True)) if left else None)
+
+        return then
 
     def _all(self) -> dict[str, Any]:
         facts = self.file
@@ -232,12 +246,13 @@ class NoteSent(Write):
     server_file: str
     upload_mark: int
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+    def to_item(self, batch: Batch) -> Then:
         change = (
             "step = 'sent', server_file = %(file)s, upload_mark = %(mark)s, upload_id = null, ebook_id = null"
         )
         given = self._given(format=self.format, file=self.server_file, mark=self.upload_mark)
-        self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
+        batch.send_counted(_NOTE_STEP.format(change=change), given, none=self._lost)
+        return None
 
 
 _CLAIM_EBOOK = f"""
@@ -288,34 +303,42 @@ class ClaimEbook(Write):
     def ebook_key(self) -> tuple[str, ...]:
         return () if self.known is not None else self.identities
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
+    def to_ebook(self, batch: Batch) -> Then:
         if self.known is not None:
             self.outcome = Present(self.known)
-            return
+            return None
         given = self._given(identities=list(self.identities), mark=self.mark)
         given |= {"format": self.format, "upload": self.upload_id}
-        held, taken, mark = cursor.execute(_CLAIM_EBOOK, given).fetchone() or (0, 0, None)
-        if not held:
-            self.outcome = Fenced()
-            return
-        if taken == len(self.identities):
-            self.outcome = Ours(mark or 0)
-            return
-        known = (cursor.execute(_SEE_EBOOK, given).fetchone() or (None,))[0]
+        answer = batch.send(_CLAIM_EBOOK, given)
+
+        def then() -> None:
+            held, taken, mark = answer.fetchone() or (0, 0, None)
+            if not held:
+                self.outcome = Fenced()
+            elif taken == len(self.identities):
+                self.outcome = Ours(mark or 0)
+            else:
+                self._join_or_leave(batch, given)
+
+        return then
+
+    def _join_or_leave(self, batch: Batch, given: Mapping[str, Any]) -> None:
+        known = (batch.send(_SEE_EBOOK, given).fetchone() or (None,))[0]
         if known is not None:
             # From now on this ebook goes by all of these names.
-            cursor.execute(_JOIN_EBOOK, {**given, "ebook": known})
+            batch.send(_JOIN_EBOOK, {**given, "ebook": known})
             self.outcome = Present(known)
         else:
             # Who waits holds nothing: else two could wait for each other.
-            cursor.execute(_LEAVE_EBOOK, given)
+            batch.send(_LEAVE_EBOOK, given)
             self.outcome = Busy()
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+    def to_item(self, batch: Batch) -> Then:
         if isinstance(self.outcome, Present):
             change = "step = 'described', upload_id = %(upload)s, ebook_id = %(ebook)s"
             given = self._given(format=self.format, upload=self.upload_id, ebook=self.outcome.ebook_id)
-            self._fenced(cursor.execute(_NOTE_STEP.format(change=change), given))
+            batch.send_counted(_NOTE_STEP.format(change=change), given, none=self._lost)
+        return None
 
 
 _EBOOK_PRESENT = f"""
@@ -343,9 +366,10 @@ class NoteEbook(Write):
     def ebook_key(self) -> tuple[str, ...]:
         return self.identities
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
+    def to_ebook(self, batch: Batch) -> Then:
         given = self._given(identities=list(self.identities), ebook=self.ebook_id, made=self.made)
-        self._fenced(cursor.execute(_EBOOK_PRESENT, {**given, "format": self.format}))
+        batch.send_counted(_EBOOK_PRESENT, {**given, "format": self.format}, none=self._lost)
+        return None
 
 
 @dataclass
@@ -354,11 +378,12 @@ class ForgetEbook(Write):
 
     ebook_id: int
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
-        cursor.execute(
+    def to_ebook(self, batch: Batch) -> Then:
+        batch.send(
             "delete from ebook where server = %(server)s and ebook_id = %(ebook)s and state = 'present'",
             self._given(ebook=self.ebook_id),
         )
+        return None
 
 
 # An ebook is ours to delete when this item made it and no other file, of whichever item, went into it.
@@ -401,11 +426,17 @@ class Empty:
 class TakeEmptyEbooks(Write):
     """Claim the ebooks that this item made, or may have made, and nothing went into. Outcome: Empty."""
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
-        cursor.execute(_LOCK_EBOOKS, self._given())
-        claims = [row[0] or 0 for row in cursor.execute(_TAKE_CLAIMS, self._given())]
-        made = {row[0] for row in cursor.execute(_TAKE_EMPTY, self._given())}
-        self.outcome = Empty(tuple(sorted(made)), min(claims, default=None))
+    def to_ebook(self, batch: Batch) -> Then:
+        batch.send(_LOCK_EBOOKS, self._given())
+        claims = batch.send(_TAKE_CLAIMS, self._given())
+        made = batch.send(_TAKE_EMPTY, self._given())
+
+        def then() -> None:
+            ebooks = {row[0] for row in made.fetchall()}
+            above = min((row[0] or 0 for row in claims.fetchall()), default=None)
+            self.outcome = Empty(tuple(sorted(ebooks)), above)
+
+        return then
 
 
 _DROP_CLAIMS = """
@@ -417,8 +448,9 @@ delete from ebook where server = %(server)s and item_id = %(item)s and token = %
 class DropClaims(Write):
     """Let go of all claims on ebooks that this item has left."""
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
-        cursor.execute(_DROP_CLAIMS, self._given())
+    def to_ebook(self, batch: Batch) -> Then:
+        batch.send(_DROP_CLAIMS, self._given())
+        return None
 
 
 _AS_EMPTY = """server = %(server)s and ebook_id = %(ebook)s and state = 'claimed'
@@ -434,8 +466,9 @@ class DropEbook(Write):
     ebook_id: int
     kept: bool
 
-    def to_ebook(self, cursor: Cursor[Any]) -> None:
-        cursor.execute(_KEEP_EBOOK if self.kept else _DROP_EBOOK, self._given(ebook=self.ebook_id))
+    def to_ebook(self, batch: Batch) -> Then:
+        batch.send(_KEEP_EBOOK if self.kept else _DROP_EBOOK, self._given(ebook=self.ebook_id))
+        return None
 
 
 _CONTENT_PRESENT = """
@@ -486,28 +519,33 @@ class EndFile(Write):
     def content_key(self) -> tuple[str, int] | None:
         return (self.file.sha1, self.file.size) if self.file.sha1 else None
 
-    def to_content(self, cursor: Cursor[Any]) -> None:
+    def to_content(self, batch: Batch) -> Then:
         given = self._given(sha1=self.file.sha1, size=self.file.size)
         if self.state in ("uploaded", "there"):
             # True whether the lease holds or not: it is on the server.
             origin = "ours" if self.state == "uploaded" else "server"
             more = {"source": self.source_id, "ebook": self.ebook_id, "origin": origin}
-            cursor.execute(_CONTENT_PRESENT, {**given, **more})
+            batch.send(_CONTENT_PRESENT, {**given, **more})
         else:
-            cursor.execute(_CONTENT_FREE, given)
+            batch.send(_CONTENT_FREE, given)
+        return None
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+    def to_item(self, batch: Batch) -> Then:
         facts, landed = self.file, self.state in ("uploaded", "there")
         given = self._given(format=facts.format, path=facts.path, size=facts.size, mtime_ns=facts.mtime_ns)
         given |= {"sha1": facts.sha1, "state": self.state, "step": "attached" if landed else ""}
         given |= {"source": self.source_id, "ebook": self.ebook_id, "seconds": self.seconds}
         reason = None if self.reason is None else claims.clean(self.reason)
-        self._fenced(cursor.execute(_NOTE_END, {**given, "reason": reason, "kind": self.kind}))
+        batch.send_counted(_NOTE_END, {**given, "reason": reason, "kind": self.kind}, none=self._lost)
+        return None
 
 
-# As `claims.finish`, which is for SQLAlchemy: of all that is written about a book its way to the driver would
-# be the longest.
-_FINISH = re.sub(r"(?<!:):(\w+)", r"%(\1)s", claims.FINISH)
+def _of_driver(statement: str) -> str:
+    """A statement for SQLAlchemy as psycopg takes it: only the driver sends many at once."""
+    return re.sub(r"(?<!:):(\w+)", r"%(\1)s", statement)
+
+
+_FINISH, _RETRY = _of_driver(claims.FINISH), _of_driver(claims.RETRY)
 
 
 @dataclass
@@ -517,10 +555,15 @@ class EndItem(Write):
     state: Literal["done", "skipped"]
     result: Mapping[str, Any]
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
+    def to_item(self, batch: Batch) -> Then:
         given = {"id": self.lease.item_id, "token": self.lease.token, "state": self.state}
-        if cursor.execute(_FINISH, {**given, "result": Jsonb(dict(self.result))}).fetchone() is None:
-            self.outcome = Fenced()
+        answer = batch.send(_FINISH, {**given, "result": Jsonb(dict(self.result))})
+
+        def then() -> None:
+            if answer.fetchone() is None:
+                self.outcome = Fenced()
+
+        return then
 
 
 @dataclass
@@ -531,11 +574,17 @@ class FailItem(Write):
     delay_seconds: float
     limit: int
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        state = claims.retry_later(
-            connection, self.lease, self.error, delay_seconds=self.delay_seconds, limit=self.limit
+    def to_item(self, batch: Batch) -> Then:
+        given = claims.retry_values(
+            self.lease, self.error, delay_seconds=self.delay_seconds, limit=self.limit
         )
-        self.outcome = Fenced() if state == "lost" else state
+        answer = batch.send(_RETRY, given)
+
+        def then() -> None:
+            found = answer.fetchone()
+            self.outcome = Fenced() if found is None else found[0]
+
+        return then
 
 
 _CANCEL = """
@@ -549,8 +598,9 @@ update item set state = 'cancelled', lease_until = null, error_kind = %(kind)s, 
 class CancelItem(Write):
     """The book is gone from Calibre, as a plan would find it. Outcome: None or Fenced."""
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        self._fenced(cursor.execute(_CANCEL, self._given(kind=REMOVED, why=REMOVED_WHY)))
+    def to_item(self, batch: Batch) -> Then:
+        batch.send_counted(_CANCEL, self._given(kind=REMOVED, why=REMOVED_WHY), none=self._lost)
+        return None
 
 
 _PUT_OFF = """
@@ -566,18 +616,23 @@ class PutOff(Write):
 
     delay_seconds: float
 
-    def to_item(self, connection: Connection, cursor: Cursor[Any]) -> None:  # noqa: ARG002
-        cursor.execute(_PUT_OFF, self._given(delay=self.delay_seconds))
+    def to_item(self, batch: Batch) -> Then:
+        batch.send(_PUT_OFF, self._given(delay=self.delay_seconds))
+        return None
 
 
-def in_order(writes: list[Write], connection: Connection, cursor: Cursor[Any]) -> None:
+def in_order(writes: list[Write], batch: Batch) -> None:
     """Do the parts of several writes in the one order in which rows are locked everywhere."""
     for write in writes:
         write.outcome = None  # of an attempt that was rolled back
     touching = [one for one in writes if one.content_key]
-    for write in sorted(touching, key=lambda one: one.content_key or ("", 0)):
-        write.to_content(cursor)
-    for write in sorted(writes, key=lambda one: one.ebook_key):
-        write.to_ebook(cursor)
-    for write in sorted(writes, key=lambda one: one.lease.item_id):
-        write.to_item(connection, cursor)
+    by_content = sorted(touching, key=lambda one: one.content_key or ("", 0))
+    _answered([write.to_content(batch) for write in by_content])
+    _answered([write.to_ebook(batch) for write in sorted(writes, key=lambda one: one.ebook_key)])
+    _answered([write.to_item(batch) for write in sorted(writes, key=lambda one: one.lease.item_id)])
+
+
+def _answered(parts: list[Then]) -> None:
+    for then in parts:
+        if then is not None:
+            then()

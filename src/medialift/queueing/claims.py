@@ -118,8 +118,7 @@ def finish(
     )
 
 
-_RETRY = text(
-    """
+RETRY = """
 with ended as (
   update item
      set state = case when cancel then 'cancelled'
@@ -137,7 +136,7 @@ union
 select state from item
  where id = :id and lease_token = :token and state in ('ready', 'failed', 'cancelled')
 """
-)
+_RETRY = text(RETRY)
 
 
 def retry_later(
@@ -148,19 +147,22 @@ def retry_later(
     Only `Transient` is tried again, and at most `limit` attempts are made. 'cancelled' when somebody asked
     for that meanwhile; 'lost' when the token is refused and nothing was written.
     """
-    found = connection.execute(
-        _RETRY,
-        {
-            "id": lease.item_id,
-            "token": lease.token,
-            "again": isinstance(error, Transient),
-            "limit": limit,
-            "delay": max(0.0, delay_seconds),
-            "kind": error.kind,
-            "error": clean(str(error)),
-        },
-    ).scalar_one_or_none()
+    given = retry_values(lease, error, delay_seconds=delay_seconds, limit=limit)
+    found = connection.execute(_RETRY, given).scalar_one_or_none()
     return "lost" if found is None else str(found)
+
+
+def retry_values(lease: Lease, error: MedialiftError, *, delay_seconds: float, limit: int) -> dict[str, Any]:
+    """What the statement of `retry_later` is given."""
+    return {
+        "id": lease.item_id,
+        "token": lease.token,
+        "again": isinstance(error, Transient),
+        "limit": limit,
+        "delay": max(0.0, delay_seconds),
+        "kind": error.kind,
+        "error": clean(str(error)),
+    }
 
 
 _GIVE_BACK = text(

@@ -240,6 +240,7 @@ class _Life:
                     return
                 taken += len(chunk)
                 await self._work_on(chunk)
+                self._end_at_items()
             if not self.crew.draining.is_set():
                 await self._transaction(self._ring)
         except AWAY as error:
@@ -331,15 +332,19 @@ class _Life:
         every = min(self.pace.poll, 0.5) if bounds.any else self.pace.poll
         while not self.crew.draining.is_set():
             await self._ring_if_idle()
+            self._end_at_items()
             if bounds.seconds is not None and loop.time() - began >= bounds.seconds:
                 self.drain("seconds")
-            elif bounds.items is not None and self.crew.ended >= bounds.items:
-                self.drain("items")
             elif bounds.until_done and loop.time() >= looked:
                 looked = loop.time() + every
                 if await self._all_done():
                     self.drain("done")
             await self._pause(every)
+
+    def _end_at_items(self) -> None:
+        items = self.worker.bounds.items
+        if items is not None and self.crew.ended >= items:
+            self.drain("items")
 
     async def _supervise(self) -> None:
         """One that is run by hand depends on no supervisor: it sees to it that what others left is done."""

@@ -124,6 +124,7 @@ async def _means(server: BookServer, pen: MemoryPen) -> Means:
         breaker=Breaker(client.healthy),
         bandwidth=Bandwidth(100_000_000),
         sending=asyncio.Semaphore(2),
+        describing=asyncio.Semaphore(4),
         transfer=Transfer(),
         held=lambda _: True,
         rules=Rules(first_wait=0.01, largest=LARGEST - 4096),
