@@ -51,7 +51,7 @@ class Image:
         folder: under sandbox/images: its Containerfile and the files beside it.
         parent: the image that its Containerfile starts from.
         arguments: build arguments.
-        sources: folders of the checkout that are part of the build context.
+        sources: folders and files of the checkout that are part of the build context.
         published: further names, under which it is pushed to the registry.
         stands_for: the value of the label `medialift.sandbox`; none when empty.
     """
@@ -90,7 +90,7 @@ def table(settings: Settings) -> tuple[Image, ...]:
             name="medialift/mybookshelf:0.4.1",
             folder="mybookshelf",
             parent=BASE_IMAGE,
-            sources=("sandbox/mybookshelf",),
+            sources=("sandbox/mybookshelf", "sandbox/ports.py"),
             published=("izderadicka/mybookshelf2-app:0.4.1", "izderadicka/mybookshelf2-backend:0.4.1"),
             stands_for="mybookshelf2",
         ),
@@ -234,12 +234,11 @@ def _context(
     image: Image, authorities: Mapping[str, bytes], root: Path
 ) -> Iterator[tuple[str, Path | bytes]]:
     """Every file of the build context, in a fixed order: its name there, and its content."""
-    folders = [(root / "sandbox/images" / image.folder, "")]
-    folders += [(root / source, source + "/") for source in image.sources]
-    for folder, prefix in folders:
-        for path in sorted(folder.rglob("*")):
+    own = root / "sandbox/images" / image.folder
+    for base, place in [(own, own), *((root, root / source) for source in image.sources)]:
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
             if path.is_file() and "__pycache__" not in path.parts:
-                yield prefix + path.relative_to(folder).as_posix(), path
+                yield path.relative_to(base).as_posix(), path
     if image.folder == "base":
         for name, content in authorities.items():
             yield f"authorities/{name}", content

@@ -61,14 +61,14 @@ def test_a_login_that_is_refused_meanwhile_is_waited_for_and_no_book_pays_for_it
 
 @pytest.mark.fault(catalogue.BOOKS_CALIBRE)
 def test_the_file_of_a_book_that_calibre_renames_after_it_was_read_is_not_missing(migration: Migration):
-    books = migration.add_many(4)
+    books = migration.add_many(12)
     migration.plan()
     migration.standin.switches.set(latency=0.1)
-    worker = migration.spawn("one", pace={"batch": 4}, books={"parallel_uploads": 1})
+    worker = migration.spawn("one", pace={"batch": 12}, books={"parallel_uploads": 1})
     migration.until(lambda: bool(migration.rows("select from book_file")))
     migration.library.rename(books[-1], "Renamed", "Bo Writer")
     migration.wait(worker)
-    assert migration.states() == {"done": 4} and migration.files() == {"uploaded": 4}
+    assert migration.states() == {"done": 12} and migration.files() == {"uploaded": 12}
     assert "Renamed" in migration.shelves() and migration.clean()
 
 

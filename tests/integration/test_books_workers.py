@@ -72,16 +72,16 @@ def test_a_content_in_another_s_hands_is_waited_for_and_then_there(migration: Mi
 
 
 def test_a_drained_worker_finishes_what_it_has_and_another_does_the_rest(migration: Migration):
-    migration.add_many(12)
+    migration.add_many(40)
     migration.standin.switches.set(latency=0.1)
     migration.plan()
-    worker = migration.spawn("first", pace={"batch": 12}, books={"parallel_uploads": 2})
+    worker = migration.spawn("first", pace={"batch": 40}, books={"parallel_uploads": 2})
     migration.until(lambda: migration.states().get("done", 0) >= 2)
     worker.terminate()
     (ended,) = migration.wait(worker)
     assert ended["why"] == "drained" and worker.returncode == 0
-    assert migration.states()["done"] == ended["items"] < 12
+    assert migration.states()["done"] == ended["items"] < 40
     assert migration.states().get("leased", 0) == 0
     migration.standin.switches.set(latency=0)
     migration.run(name="second")
-    assert migration.states() == {"done": 12} and migration.clean() and migration.uploads_sent() == 12
+    assert migration.states() == {"done": 40} and migration.clean() and migration.uploads_sent() == 40
