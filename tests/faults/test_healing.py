@@ -18,10 +18,12 @@ from medialift.healing.loop import Loop
 from medialift.queueing import control
 from tests.faults import catalogue
 from tests.healing_fleet import ProcessFleet
-from tests.healing_scene import HEALTHY_SECONDS, Scene, healing_scene
+from tests.healing_scene import Scene, healing_scene
 from tests.postgres_world import Postgres
 
 HANG = {"do": "hang", "after": 3}
+START_SECONDS = 10.0
+"""A worker that is started on a busy machine makes its first progress in that time."""
 
 
 @pytest.fixture
@@ -105,7 +107,7 @@ def test_a_remedy_that_was_broken_off_is_ended_by_the_next_healing(scene: Scene,
     with pytest.raises(Killed):
         scene.wait(lambda: scene.round() and False)
     assert scene.care(name).state == "verifying"
-    scene.heals(progress=HEALTHY_SECONDS, activity=HEALTHY_SECONDS, starting=HEALTHY_SECONDS)
+    scene.heals(verify=START_SECONDS)
     scene.rounds_until(lambda _: scene.outcomes(name, "verification")[-1:] == ["recovered"])
     assert len(scene.fleet.lives(name)) == 2 and scene.books.counts().done > 3
 
