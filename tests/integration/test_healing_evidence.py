@@ -320,7 +320,9 @@ def test_looks_at_a_disk_that_hangs_do_not_pile_up(stage: Stage, mount: RealMoun
         with pytest.raises(Transient, match="does not answer"):
             space.free(mount.place, seconds=0.5)
     readers = [
-        one for one in psutil.process_iter(["cmdline"]) if argument(str(mount.place)) in one.info["cmdline"]
+        one
+        for one in psutil.process_iter(["cmdline"])
+        if argument(str(mount.place)) in (one.info["cmdline"] or ())  # None: it has just ended
     ]
     assert len(readers) <= 1
     found = stage.collect(stage.seen(), pipeline=pipeline)

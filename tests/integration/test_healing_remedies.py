@@ -101,7 +101,9 @@ def test_a_worker_that_hangs_is_killed_its_items_are_taken_back_and_it_does_them
     crew.hang("here@1")
     before = crew.seen("here@1")
     done = crew.restart(before)
-    assert (done.done, done.drained, done.taken_back, done.why) == (True, False, before.held, "")
+    assert (done.done, done.drained, done.why) == (True, False, "")
+    # It may have claimed a second chunk since it was looked at.
+    assert done.taken_back >= before.held > 0
     assert crew.fleet.done == [("stop", "here@1"), ("start", "here@1")]
     crew.scene.wait_for(60)
     assert crew.scene.all_is_done_once()
