@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -209,16 +210,17 @@ def test_a_scan_of_one_folder_leaves_the_others_alone(standin: Standin) -> None:
     assert "Other" not in titles
 
 
-def test_force_refreshes_metadata_and_looks_for_no_files(standin: Standin) -> None:
-    key = movies(standin)
-    scanned = standin.attribute(key, "scannedAt")
-    standin.put_file("Movies/New (2020)/New (2020).mkv")
-    standin.query("SELECT 1")
-    standin.plex().library.section("Movies").refresh()
-    until(lambda: standin.attribute(key, "refreshing") == "1", every=0.002)
-    until(lambda: standin.attribute(key, "refreshing") == "0")
-    assert standin.attribute(key, "scannedAt") == scanned
-    assert standin.query("SELECT count(*) FROM media_parts") == [(4,)]
+def test_force_refreshes_metadata_and_looks_for_no_files(tmp_path: Path) -> None:
+    with closing(Standin(tmp_path, pace=0.1)) as slow:
+        key = movies(slow)
+        scanned = slow.attribute(key, "scannedAt")
+        slow.put_file("Movies/New (2020)/New (2020).mkv")
+        slow.query("SELECT 1")
+        slow.plex().library.section("Movies").refresh()
+        until(lambda: slow.attribute(key, "refreshing") == "1", every=0.002)
+        until(lambda: slow.attribute(key, "refreshing") == "0")
+        assert slow.attribute(key, "scannedAt") == scanned
+        assert slow.query("SELECT count(*) FROM media_parts") == [(4,)]
 
 
 def test_a_scan_can_be_cancelled_and_then_deletes_nothing(standin: Standin) -> None:
