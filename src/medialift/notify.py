@@ -28,6 +28,15 @@ class Event(StrEnum):
     """A worker was paused, since no remedy helped or none can."""
     CODE_FIXED = "code_fixed"
     """An edit of the code is in use now, or was taken back."""
+    AUDIOBOOK_DONE = "audiobook_done"
+    """A book is converted, proven and delivered."""
+    AUDIOBOOK_FAILED = "audiobook_failed"
+    AUDIOBOOK_RETRY = "audiobook_retry"
+    AUDIOBOOK_NEEDS_PERSON = "audiobook_needs_person"
+    """A match is not sure, a field is missing, or a delivery waits to be approved."""
+    AUDIOBOOK_READY_FOR_TAGGING = "audiobook_ready_for_tagging"
+    AUDIOBOOK_TAGGED = "audiobook_tagged"
+    AUDIOBOOK_TAGGING_FAILED = "audiobook_tagging_failed"
 
 
 _LOOKS = {
@@ -37,6 +46,13 @@ _LOOKS = {
     Event.STUCK: apprise.NotifyType.WARNING,
     Event.ESCALATED: apprise.NotifyType.FAILURE,
     Event.CODE_FIXED: apprise.NotifyType.WARNING,
+    Event.AUDIOBOOK_DONE: apprise.NotifyType.SUCCESS,
+    Event.AUDIOBOOK_FAILED: apprise.NotifyType.FAILURE,
+    Event.AUDIOBOOK_RETRY: apprise.NotifyType.WARNING,
+    Event.AUDIOBOOK_NEEDS_PERSON: apprise.NotifyType.WARNING,
+    Event.AUDIOBOOK_READY_FOR_TAGGING: apprise.NotifyType.INFO,
+    Event.AUDIOBOOK_TAGGED: apprise.NotifyType.SUCCESS,
+    Event.AUDIOBOOK_TAGGING_FAILED: apprise.NotifyType.FAILURE,
 }
 
 

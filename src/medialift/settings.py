@@ -208,9 +208,42 @@ class NotifySettings(_Section):
         default=(),
         description="Apprise addresses, such as ntfy://… or mailto://…; they hold tokens, so are secret",
     )
-    events: tuple[Literal["ended", "failed", "overspent", "stuck", "escalated", "code_fixed"], ...] = Field(
-        default=("ended", "failed", "overspent", "stuck", "escalated", "code_fixed"),
+    events: tuple[
+        Literal[
+            "ended",
+            "failed",
+            "overspent",
+            "stuck",
+            "escalated",
+            "code_fixed",
+            "audiobook_done",
+            "audiobook_failed",
+            "audiobook_retry",
+            "audiobook_needs_person",
+            "audiobook_ready_for_tagging",
+            "audiobook_tagged",
+            "audiobook_tagging_failed",
+        ],
+        ...,
+    ] = Field(
+        default=(
+            "ended",
+            "failed",
+            "overspent",
+            "stuck",
+            "escalated",
+            "code_fixed",
+            "audiobook_done",
+            "audiobook_failed",
+            "audiobook_needs_person",
+            "audiobook_tagging_failed",
+        ),
         description="events that are told",
+    )
+    events_of: Mapping[str, tuple[str, ...]] = Field(
+        default_factory=dict,
+        description="other events for single destinations, by the scheme or the start of their address: "
+        '{mailto = ["failed"]}',
     )
 
 
@@ -337,6 +370,206 @@ class BooksSettings(_Section):
                 f"The transfer '{self.transfer}' needs server_books, the server's data folder here"
             )
         return self
+
+
+class DestinationSettings(_Section):
+    """A library that finished audiobooks are delivered to: [audiobooks.destinations.NAME]."""
+
+    path: str = Field(
+        min_length=1,
+        description="its folder: an absolute path, REMOTE:path for rclone, HOST:path or a path for rsync",
+    )
+    transfer: Literal["copy", "hardlink", "rclone", "rsync"] = Field(
+        default="copy", description="how a book gets there"
+    )
+    naming: str = Field(default="", description="its own naming template; empty: that of [audiobooks]")
+    approve: bool = Field(
+        default=False, description="hold every book until a person approves it for this library"
+    )
+    rescan: Literal["", "plex", "audiobookshelf", "jellyfin", "webhook"] = Field(
+        default="", description="server that is told of a new book; empty: none"
+    )
+    rescan_url: WebAddress | Literal[""] = Field(default="", description="address of that server")
+    rescan_library: str = Field(
+        default="", description="id of its library or section; Jellyfin and a webhook need none"
+    )
+    rescan_token_file: AbsolutePath | None = Field(
+        default=None,
+        description="file with its token or key, mode 0600; a webhook's is sent as a bearer token",
+    )
+    timeout: Duration = Field(default=3600.0, gt=0, description="longest that one delivery may take")
+
+
+class TaggingSettings(_Section):
+    """How a converted audiobook is recognised and tagged."""
+
+    mode: Literal["off", "at_once", "queued"] = Field(
+        default="at_once",
+        description="at_once: before the next book is begun; queued: when nothing is to be converted; off",
+    )
+    tagger: Literal["own", "beets"] = Field(default="own", description="what writes the tags")
+    beet: str = Field(default="beet", min_length=1, description="the program beet, with beets-audible")
+    providers: tuple[Literal["metadata_yml", "opf", "audible"], ...] = Field(
+        default=("metadata_yml", "opf", "audible"),
+        description="where metadata come from; the first one that says something of a field wins",
+    )
+    region: Literal["us", "uk", "de", "fr", "ca", "au", "it", "es", "in", "jp", "br"] = Field(
+        default="us", description="Audible's shop that is asked first"
+    )
+    fallback_regions: tuple[
+        Literal["us", "uk", "de", "fr", "ca", "au", "it", "es", "in", "jp", "br"], ...
+    ] = Field(default=(), description="shops that are asked next, in this order")
+    audible_url: str = Field(
+        default="https://api.audible.{tld}",
+        pattern=r"^https?://\S+$",
+        description="address of Audible's catalogue; {tld} is the shop's ending, such as com or co.uk",
+    )
+    audnexus_url: WebAddress = Field(default="https://api.audnex.us", description="address of Audnexus")
+    token_file: AbsolutePath | None = Field(
+        default=None,
+        description="file with a token that is sent to Audible, mode 0600; the catalogue needs none today",
+    )
+    requests_per_minute: int = Field(
+        default=90, ge=1, le=100, description="requests to one service; Audnexus refuses more than 100"
+    )
+    cache: AbsolutePath = Field(
+        default=Path("/var/lib/medialift/audiobooks/cache"), description="folder of answers that are kept"
+    )
+    cache_lifetime: Duration = Field(default=2_592_000.0, ge=0, description="how long an answer is kept")
+    confidence: float = Field(
+        default=0.85, ge=0, le=1, description="a match that is less sure waits for a person"
+    )
+    scheme: Literal["itunes", "freeform", "both"] = Field(
+        default="both", description="MP4 atoms, freeform atoms, or both where a field has both"
+    )
+    timeout: Duration = Field(default=300.0, gt=0, description="longest that tagging one book may take")
+    max_retries: int = Field(
+        default=5, ge=0, description="tries after the first, apart from the conversion's"
+    )
+    retry_base: Duration = Field(
+        default=60.0, gt=0, description="time before the second try; doubled each time, an hour at most"
+    )
+
+
+class AudiobooksSettings(_Section):
+    """The intake of audiobooks: folders that are dropped into the inbox become one M4B each."""
+
+    inbox: AbsolutePath = Field(default=Path("/srv/audiobooks/inbox"), description="folder that is watched")
+    converted: AbsolutePath = Field(
+        default=Path("/srv/audiobooks/converted"), description="folder of the finished books"
+    )
+    archive: AbsolutePath = Field(
+        default=Path("/srv/audiobooks/archive"), description="folder that sources are moved to when done"
+    )
+    backup_folder: AbsolutePath = Field(
+        default=Path("/srv/audiobooks/backup"), description="folder of copies that are made before anything"
+    )
+    failed: AbsolutePath = Field(
+        default=Path("/srv/audiobooks/failed"), description="folder that failed books are moved to"
+    )
+    work: AbsolutePath = Field(
+        default=Path("/var/lib/medialift/audiobooks/work"), description="scratch folder of conversions"
+    )
+    collection: str = Field(
+        default="audiobooks",
+        pattern=r"^[a-z0-9][a-z0-9_-]*$",
+        description="name of this inbox in the ledger; two inboxes need two names",
+    )
+    wait: Duration = Field(
+        default=5.0, ge=0, description="a book is taken when nothing of it changed for so long"
+    )
+    rescan: Duration = Field(
+        default=10.0, gt=0, description="time between two looks, for folders that tell no changes (NFS, SMB)"
+    )
+    match: str = Field(
+        default="", description="regular expression; only books whose path in the inbox it finds are taken"
+    )
+    ignore: tuple[str, ...] = Field(
+        default=(".*", "@eaDir", "#recycle", "Thumbs.db", "desktop.ini", "*.part", "*.crdownload", "*.!qB"),
+        description="names of files and folders that are not looked at, as patterns",
+    )
+    audio_types: tuple[str, ...] = Field(
+        default=(".mp3", ".m4a", ".m4b", ".mp4", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wma", ".wav"),
+        description="endings of audio files",
+    )
+    multi_disc: bool = Field(
+        default=True, description="join the discs of a book; off: such a book is refused"
+    )
+    series: bool = Field(
+        default=True, description="take each book of a series' folder; off: such a folder is refused"
+    )
+    on_complete: Literal["archive", "delete", "keep"] = Field(
+        default="archive", description="what becomes of the sources when the book is proven"
+    )
+    backup: bool = Field(default=True, description="copy the sources to backup_folder before anything")
+    overwrite: bool = Field(
+        default=False, description="replace a finished book of the same name; off: the new one gets a number"
+    )
+    move_failed: bool = Field(
+        default=True, description="move books that failed for good to the failed folder"
+    )
+    convert: Literal["if_needed", "always"] = Field(
+        default="if_needed",
+        description="if_needed: an M4B that is right passes through, AAC parts are joined as they are",
+    )
+    encoder: Literal["auto", "aac", "libfdk_aac"] = Field(
+        default="auto", description="auto: libfdk_aac where ffmpeg has it, else aac"
+    )
+    bitrate: int = Field(
+        default=0, ge=0, le=512, description="kbit/s; 0: the highest of the parts, at most 64 per channel"
+    )
+    sample_rate: int = Field(
+        default=0, ge=0, le=96_000, description="Hz; 0: the highest of the parts, at most 48000"
+    )
+    channels: Literal[0, 1, 2] = Field(default=0, description="0: the most of the parts, 2 at most")
+    filenames_as_chapters: bool = Field(
+        default=False, description="chapters are named after the files, not after their tags"
+    )
+    audnexus_chapters: bool = Field(
+        default=True, description="chapter titles of Audnexus are taken when the runtime agrees"
+    )
+    longest_chapter: Duration = Field(
+        default=0.0, ge=0, description="a longer chapter is split at a silence; 0: never"
+    )
+    wanted_chapter: Duration = Field(
+        default=900.0, gt=0, description="length of the pieces of a chapter that is split"
+    )
+    cores: int = Field(default=0, ge=0, description="processor cores to use; 0: all")
+    parallel_books: int = Field(default=0, ge=0, description="books at once; 0: one per core")
+    conversion_timeout: Duration = Field(
+        default=86_400.0, gt=0, description="longest that one conversion may take"
+    )
+    max_retries: int = Field(default=3, ge=0, description="tries after the first one")
+    retry_transient: bool = Field(default=True, description="try again after an error that may pass")
+    retry_base: Duration = Field(
+        default=60.0, gt=0, description="time before the second try; doubled each time, an hour at most"
+    )
+    free_space: Size = Field(
+        default=500_000_000, description="bytes that stay free in work and converted beside what a book needs"
+    )
+    language: str = Field(
+        default="",
+        pattern=r"^([a-z]{2,3})?$",
+        description="language of books that do not say; empty: unknown",
+    )
+    naming: str = Field(
+        default="{author}/{series}/{number} - {title}",
+        min_length=1,
+        description="where a book lies in a library; a part without a value is left out with its separator",
+    )
+    series_padding: int = Field(default=2, ge=1, le=4, description="digits of a number within a series")
+    hold: bool = Field(default=False, description="hold every tagged book until a person approves it")
+    destinations: Mapping[str, DestinationSettings] = Field(
+        default_factory=dict, description="libraries to deliver to: [audiobooks.destinations.NAME]"
+    )
+    plugins: tuple[str, ...] = Field(
+        default=(), description="plug-ins: importable modules, or absolute paths of files"
+    )
+    plugin_timeout: Duration = Field(default=60.0, gt=0, description="longest that one plug-in may take")
+    health_host: str = Field(default="127.0.0.1", description="address that /health and /metrics listen on")
+    health_port: int = Field(default=8788, ge=0, le=65535, description="their port; 0: not served")
+    rclone: str = Field(default="rclone", min_length=1, description="the program rclone")
+    tagging: TaggingSettings = TaggingSettings()
 
 
 class WorkerSettings(_Section):
@@ -492,6 +725,7 @@ class Settings(BaseSettings):
     cloud: CloudSettings = CloudSettings()
     database: DatabaseSettings = DatabaseSettings()
     books: BooksSettings = BooksSettings()
+    audiobooks: AudiobooksSettings = AudiobooksSettings()
     workers: WorkerSettings = WorkerSettings()
     healing: HealingSettings = HealingSettings()
     runtime: RuntimeSettings = RuntimeSettings()
@@ -790,6 +1024,8 @@ def _kind(field: FieldInfo) -> str:
         return f"list of {choices}" if choices else "list"
     if annotation is Path or Path in _flat(annotation):
         return "path"
+    if annotation is bool:
+        return "true | false"
     return "number" if annotation in (int, float) else "text"
 
 

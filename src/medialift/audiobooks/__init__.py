@@ -1,0 +1,1 @@
+"""The intake of audiobooks: every folder becomes one gapless, chaptered, tagged M4B, or says why not."""
