@@ -427,6 +427,7 @@ class TaggingSettings(_Section):
     audnexus_url: WebAddress = Field(default="https://api.audnex.us", description="address of Audnexus")
     token_file: AbsolutePath | None = Field(
         default=None,
+        examples=["/etc/medialift/audible.token"],
         description="file with a token that is sent to Audible, mode 0600; the catalogue needs none today",
     )
     requests_per_minute: int = Field(

@@ -118,7 +118,7 @@ def test_secrets_show_in_no_explanation_and_no_repr(write):
         ("[plex]\nkeep_rollbacks = 0", r"plex\.keep_rollbacks.*greater than or equal to 1"),
         (
             '[notify]\nevents = ["sneezed"]',
-            r"notify\.events.*'ended', 'failed', 'overspent'.* or 'code_fixed'",
+            r"notify\.events.*'ended', 'failed', 'overspent'.* or 'audiobook_tagging_failed'",
         ),
         ("[healing.model]\nnmae = 'x'", r"healing\.model\.nmae.*no such setting, did you mean 'name'"),
         (
