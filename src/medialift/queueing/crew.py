@@ -114,20 +114,32 @@ class Crew:
 
         return await self._end(lease, write, False)
 
-    async def fail(self, lease: Lease, error: MedialiftError, *, delay: float | None = None) -> str:
+    async def fail(
+        self,
+        lease: Lease,
+        error: MedialiftError,
+        *,
+        delay: float | None = None,
+        limit: int | None = None,
+        also: Callable[[Connection, str], object] | None = None,
+    ) -> str:
         """End a lease by an error: 'ready' (to be tried again), 'failed', 'cancelled', or 'lost'.
 
         Args:
             delay: seconds until it is tried again, instead of what the number of attempts says.
+            limit: attempts before it has failed, instead of the worker's.
+            also: further writes, in the same transaction, told what became of the item; as in `finish`.
         """
         seconds = self._backoff.after(lease.attempts) if delay is None else delay
-        return await self._end(
-            lease,
-            lambda connection: claims.retry_later(
-                connection, lease, error, delay_seconds=seconds, limit=self._attempts
-            ),
-            "lost",
-        )
+        attempts = self._attempts if limit is None else limit
+
+        def write(connection: Connection) -> str:
+            state = claims.retry_later(connection, lease, error, delay_seconds=seconds, limit=attempts)
+            if also is not None and state != "lost":
+                also(connection, state)
+            return state
+
+        return await self._end(lease, write, "lost")
 
     def has_ended(self, lease: Lease, *, counts: bool = True) -> None:
         """The handler ended this lease in a transaction of its own; one that it put off does not count."""

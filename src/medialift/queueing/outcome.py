@@ -18,15 +18,18 @@ class Bounds:
         items: after so many items were ended.
         seconds: after so long; what is in hand is finished.
         until_done: when nothing is ready, waiting or in anybody's hands.
+        until_idle: when nothing can be begun now and nothing is in anybody's hands; what waits for a later
+            attempt is left for whoever comes then.
     """
 
     items: int | None = None
     seconds: float | None = None
     until_done: bool = False
+    until_idle: bool = False
 
     @property
     def any(self) -> bool:
-        return self.items is not None or self.seconds is not None or self.until_done
+        return self.items is not None or self.seconds is not None or self.until_done or self.until_idle
 
 
 @dataclass(frozen=True)

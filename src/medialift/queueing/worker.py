@@ -47,6 +47,14 @@ _OPEN = text(
     " or exists (select from item where pipeline = :pipeline and collection = :collection"
     " and state = 'leased')"
 )
+_AT_HAND = text(
+    "select exists (select from item where pipeline = :pipeline and collection = :collection"
+    " and state = 'ready' and not_before <= now()"
+    " and not exists (select from control c where c.pipeline = :pipeline and c.collection = :collection"
+    " and (c.paused or c.closed)))"
+    " or exists (select from item where pipeline = :pipeline and collection = :collection"
+    " and state = 'leased')"
+)
 # So long a handler may take to hear that all its leases are lost, before it is stopped.
 _GRACE_SECONDS = 5.0
 _CLOSE_SECONDS = 15.0
@@ -335,7 +343,7 @@ class _Life:
             self._end_at_items()
             if bounds.seconds is not None and loop.time() - began >= bounds.seconds:
                 self.drain("seconds")
-            elif bounds.until_done and loop.time() >= looked:
+            elif (bounds.until_done or bounds.until_idle) and loop.time() >= looked:
                 looked = loop.time() + every
                 if await self._all_done():
                     self.drain("done")
@@ -362,8 +370,9 @@ class _Life:
         if self.keeping.all():
             return False
         given = {"pipeline": self.worker.pipeline, "collection": self.worker.collection}
+        asked = _OPEN if self.worker.bounds.until_done else _AT_HAND
         with suppress(*AWAY):
-            return not await self._transaction(lambda c: c.execute(_OPEN, given).scalar_one())
+            return not await self._transaction(lambda c: c.execute(asked, given).scalar_one())
         return False
 
     def _end_when_broken(self, task: asyncio.Task[None]) -> None:
