@@ -190,7 +190,7 @@ def _coded(
 ) -> bytes:
     argv = ["ffmpeg", "-f", "s16le", "-ar", str(rate), "-ac", str(channels), "-i", "-"]
     with tempfile.TemporaryDirectory() as folder:
-        maps = ["-map", "0:a", "-map_metadata", "-1"]
+        maps = ["-map", "0:a"]
         if chapters:
             (Path(folder) / "chapters").write_text(chapters)
             argv += ["-f", "ffmetadata", "-i", f"{folder}/chapters"]
