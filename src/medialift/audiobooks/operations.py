@@ -1,0 +1,218 @@
+"""What a person, a playbook or the API can do with the intake; the commands call only this.
+
+Every function takes the settings and gives a dict for JSON. `changed` says whether anything was written.
+`status` is how it stands afterwards, as `Status.to_dict` tells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import Event
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
+
+from medialift.audiobooks import metrics as figures
+from medialift.audiobooks import metrics_import, retrying, service
+from medialift.audiobooks import status as standing
+from medialift.audiobooks.status import Status
+from medialift.queueing.database import Database, unreachable
+from medialift.settings import Settings
+
+Watch = Callable[[Status], object]
+
+
+def run(settings: Settings) -> dict[str, Any]:
+    """Be the service until told to end (SIGTERM drains): watch the inbox, convert, tag, deliver, answer /health.
+
+    To be called in the main thread. {why, items, files, bytes, …}: how the worker ended.
+
+    Raises:
+        Permanent: the settings are wrong (all faults at once), a program is missing, or another service has
+            this name.
+        Transient: the database stayed away too long.
+    """
+    with Database.open(settings.database) as database:
+        return service.run(settings, database).to_dict()
+
+
+def once(
+    settings: Settings,
+    *,
+    watch: Watch = lambda _status: None,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Take what lies in the inbox, do all that can be done now, and end. What failed for now is left for later.
+
+    {changed, found, added, refused: [{key, why, hint, tree}], ended: {why, items, …}, finished, status}.
+    `found`: books in the inbox; `added`: those that were new or had changed.
+
+    Args:
+        watch: is told every second or so how it stands.
+        stop: drains: what is in flight is finished, the rest is left.
+
+    Raises:
+        Permanent: the settings are wrong, or a program is missing.
+        Transient: the inbox or the database is away.
+    """
+    with _open(settings) as database:
+        done = service.once(settings, database, watch=watch, stop=stop or Event())
+        return {**done, **_stands(settings, database)}
+
+
+def status(settings: Settings) -> dict[str, Any]:
+    """How it stands: {changed: False, finished, status}."""
+    with _open(settings) as database:
+        return {"changed": False, **_stands(settings, database)}
+
+
+def look(settings: Settings) -> Status:
+    """How it stands, as an object: for those who show it again and again."""
+    with _open(settings) as database, _transaction(database) as connection:
+        return standing.status(connection, settings.audiobooks.collection)
+
+
+def metrics(settings: Settings) -> bytes:
+    """All figures in Prometheus' text format."""
+    with _open(settings) as database, _transaction(database) as connection:
+        return figures.exposition(connection, settings.audiobooks.collection)
+
+
+def retry(settings: Settings, keys: Sequence[str] = (), *, every: bool = False) -> dict[str, Any]:
+    """Take up again what failed, waits or is done: {changed, count, moved_back, finished, status}.
+
+    Args:
+        keys: a book's path in the inbox, its folder's name in converted, or a key such as tag/NAME. A book
+            that was moved to the failed folder is moved back into the inbox.
+        every: everything that failed, instead.
+
+    Raises:
+        Permanent: nothing is named; a key is not known; the place in the inbox is taken.
+    """
+    with _open(settings) as database:
+        done = retrying.retry(settings.audiobooks, database, keys, every=every)
+        return {
+            "changed": bool(done.count),
+            "count": done.count,
+            "moved_back": list(done.moved_back),
+            **_stands(settings, database),
+        }
+
+
+def import_metrics(settings: Settings, path: Path) -> dict[str, Any]:
+    """Take over the figures of an auto-m4b's metrics.json, once: {changed, conversions, finished, status}.
+
+    Raises:
+        Permanent: the file cannot be read, or is something else.
+    """
+    found = metrics_import.read(path)
+    with _open(settings) as database:
+        with _transaction(database) as connection:
+            changed = metrics_import.write(connection, settings.audiobooks.collection, found)
+        return {"changed": changed, "conversions": len(found.runs), **_stands(settings, database)}
+
+
+@contextmanager
+def _open(settings: Settings) -> Iterator[Database]:
+    with Database.open(settings.database) as database:
+        database.check()
+        yield database
+
+
+@contextmanager
+def _transaction(database: Database) -> Iterator[Connection]:
+    try:
+        with database.engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        raise unreachable(error) from error
+
+
+def _stands(settings: Settings, database: Database) -> dict[str, Any]:
+    with _transaction(database) as connection:
+        now = standing.status(connection, settings.audiobooks.collection)
+    return {"finished": now.finished, "status": now.to_dict()}
+
+
+def convert(
+    settings: Settings,
+    path: Path,
+    *,
+    tell: Callable[[str, float], object] = lambda _words, _share: None,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Convert what lies at a path, by hand: no ledger is needed, and the sources are left as they are.
+
+    {changed, books: [{key, name, folder, file, how, seconds, took, chapters, problems}],
+    refused: [{key, why, hint, tree}], failed: [{key, error: {kind, what, subject, hint}}]}.
+
+    Args:
+        path: a file, a book's folder, or a folder of books.
+        tell: is told what is done and how far it is, 0 to 1.
+
+    Raises:
+        Permanent: there is nothing at the path; a program is missing.
+    """
+
+
+def tag(
+    settings: Settings,
+    name: str,
+    *,
+    override: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Tag a converted book now: {changed, name, state, changes: [{field, old, new}], needs_person: [str],
+    confidence, why, candidates: [...], next_action}.
+
+    Args:
+        name: of its folder in converted.
+        override: what a person says of the book: {"asin": …} or any field; kept in its manifest.
+        dry_run: only tell what would be changed.
+
+    Raises:
+        Permanent: there is no such book; the catalogue knows nothing of it; its file is wrong.
+        Transient: a service does not answer; somebody works on the book.
+    """
+
+
+def approve(
+    settings: Settings, name: str, *, destinations: Sequence[str] = (), by: str = ""
+) -> dict[str, Any]:
+    """Let a book that is held go to its libraries: {changed, name, destinations, finished, status}.
+
+    Args:
+        name: of its folder in converted.
+        destinations: libraries it is approved for; empty: all.
+
+    Raises:
+        Permanent: there is no such book, or no such library.
+    """
+
+
+def health(settings: Settings) -> dict[str, Any]:
+    """What /health tells: {ok, live, ready, checks: [{name, ok, needed, detail}]}."""
+
+
+def flush_cache(settings: Settings, asin: str = "") -> dict[str, Any]:
+    """Forget kept answers of the catalogues, of one book or all: {changed, count}."""
+
+
+def export_chapters(settings: Settings, book: Path, target: Path | None = None) -> dict[str, Any]:
+    """The chapters of an M4B: {changed, book, target, chapters: [{start, end, title}]}; seconds. With a target
+    (chapters.txt or .cue by its ending) they are written there."""
+
+
+def import_chapters(settings: Settings, book: Path, source: Path) -> dict[str, Any]:
+    """Give an M4B the chapters of a chapters.txt or cue sheet; its sound stays as it is:
+    {changed, book, chapters: [{start, end, title}]}."""
+
+
+def split_chapters(
+    settings: Settings, book: Path, *, longest: float, wanted: float, check: bool = False
+) -> dict[str, Any]:
+    """Split the long chapters of an M4B at silences: {changed, book, chapters}; lengths in seconds."""
