@@ -2,7 +2,7 @@
 MODE ?= delta
 TRIES ?= 5
 
-.PHONY: setup demo demo-books test soak lint bench docs clean
+.PHONY: setup demo demo-books demo-audiobooks test soak lint bench docs clean
 
 setup:
 	@sandbox/setup
@@ -14,6 +14,10 @@ demo: setup
 # BOOKS=2000 makes a larger library
 demo-books: setup
 	@.venv/bin/python -m sandbox.demo_books $(if $(BOOKS),--books $(BOOKS))
+
+# Without Docker
+demo-audiobooks: setup
+	@.venv/bin/python -m sandbox.demo_audiobooks
 
 test:
 	@sandbox/setup test

@@ -20,7 +20,7 @@ from medialift.errors import Permanent
 from .services import Service, answers
 from .settings import PACKAGE_INDEX_PORT, PYTHON, Settings
 
-LOCKS = ("requirements/runtime.txt", "requirements/index.txt")
+LOCKS = ("requirements/runtime.txt", "requirements/index.txt", "requirements/beets.txt")
 
 
 def folder(settings: Settings) -> Path:

@@ -42,11 +42,18 @@ def locked(name: str) -> dict[str, tuple[set[str], int]]:
     return found
 
 
+def listed(name: str) -> list[str]:
+    """What an .in file asks for."""
+    lines = (ROOT / "requirements" / name).read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
 @pytest.mark.parametrize(
     ("file", "asked"),
     [
         ("runtime.txt", PROJECT["dependencies"]),
         ("dev.txt", PROJECT["dependencies"] + EXTRAS["controller"] + EXTRAS["test"]),
+        ("beets.txt", listed("beets.in")),
     ],
 )
 def test_a_lock_file_holds_what_the_project_asks_for(file, asked):
