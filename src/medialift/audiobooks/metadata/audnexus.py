@@ -106,7 +106,7 @@ class Audnexus:
 
 
 def book_metadata(book: AudnexusBook, region: str) -> Metadata:
-    """What a book of Audnexus says, as ours. `summary` is the publisher's text, `description` its beginning."""
+    """What a book of Audnexus says, as ours. `summary` is the whole text, `description` its beginning."""
     date = _DATE.match(book.releaseDate)
     text = book.summary or book.description
     placed = [_series(one) for one in (book.seriesPrimary, book.seriesSecondary) if one and one.name.strip()]
