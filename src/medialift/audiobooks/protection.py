@@ -1,7 +1,7 @@
 """Whether a file is protected against copying (DRM): seen in its contents, so that a new name hides nothing.
 
-MP4: sample entries `drms` (FairPlay), `aavd` (Audible AAX and AAXC), `enca` X
-brands of Audible. ASF: the objects of content encryption. Audible's first format (.aa) has a number of its own.
+MP4: the sample entries `drms` (FairPlay), `aavd` (Audible AAX, AAXC), `enca` (common encryption), and brands
+of Audible. ASF: the objects of content encryption. Audible's first format (.aa) has a number of its own.
 """
 
 from __future__ import annotations
