@@ -38,7 +38,8 @@ NeedCode = Literal[
     "missing_narrator",
     "missing_duration",
     "missing_asin",
-    "differs_from_override",
+    "tags_differ",
+    "asin_differs",
     "runtime_differs",
     "tagging_failed",
     "delivery_failed",
@@ -70,17 +71,22 @@ class SourceFile(_Record):
 
 
 class Detected(_Record):
-    """What the sources said of the book before anybody was asked."""
+    """What the sources said of the book before anybody was asked. Names are parted by "; "."""
 
     title: str = ""
+    subtitle: str = ""
     author: str = ""
     narrator: str = ""
     series: str = ""
     series_part: str = ""
     year: str = ""
     asin: str = ""
+    asin_from: str = Field(default="", description="what it was read from: tags, name, metadata.yml")
     isbn: str = ""
     language: str = ""
+    publisher: str = ""
+    description: str = ""
+    abridged: bool | None = None
     runtime: Seconds = Field(default=0.0, description="seconds")
     tags: Mapping[str, str] = Field(default_factory=dict, description="tags that all sources share")
 

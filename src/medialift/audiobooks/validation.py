@@ -1,0 +1,86 @@
+"""Whether a tagged book is what the manifest expects: what is missing or contradicts it needs a person."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from medialift.audiobooks import overrides
+from medialift.audiobooks import tags as atoms
+from medialift.audiobooks.manifest import Manifest, Need, NeedCode
+from medialift.audiobooks.metadata.model import Metadata
+
+# Shops add their own words at both ends, and count the minutes of another edition.
+_RUNTIME_SHARE, _RUNTIME_SECONDS = 0.10, 300.0
+# What a header may round; the exact length was proven at the conversion.
+_DURATION_SECONDS = 0.5
+_CRITICAL: Mapping[str, tuple[NeedCode, str, str]] = {
+    "title": ("missing_title", "\xa9nam", "a title"),
+    "authors": ("missing_author", "aART", "an author"),
+    "narrators": ("missing_narrator", "\xa9wrt", "a narrator"),
+    "asin": ("missing_asin", atoms.FREEFORM + "ASIN", "an ASIN"),
+}
+
+
+def check(
+    manifest: Manifest, known: Metadata, held: atoms.Tags, seconds: float, scheme: atoms.Scheme
+) -> tuple[Need, ...]:
+    """What a person must look at; nothing when all is well.
+
+    Args:
+        manifest: with the override that holds now. What it says is empty is not missed.
+        known: what was to be written. held: what the file now holds.
+        seconds: length of the file as its headers now say.
+    """
+    return (
+        *_missing(manifest, held, seconds),
+        *_different(known, held, scheme),
+        *_contradicting(manifest, known),
+    )
+
+
+def _missing(manifest: Manifest, held: atoms.Tags, seconds: float) -> list[Need]:
+    emptied = overrides.emptied(manifest.override)
+    needs = [
+        Need(code=code, text=f"The book has no tag of {what}: say it (or that there is none) by an override")
+        for attribute, (code, atom, what) in _CRITICAL.items()
+        if atom not in held and attribute not in emptied
+    ]
+    expected = manifest.conversion.seconds
+    if seconds <= 0 or expected <= 0:
+        needs.append(
+            Need(code="missing_duration", text="How long the book is, is not known: convert it again")
+        )
+    elif abs(seconds - expected) > _DURATION_SECONDS:
+        told = f"The file is {seconds:.1f} s long, and {expected:.1f} s were converted: convert it again"
+        needs.append(Need(code="missing_duration", text=told))
+    return needs
+
+
+def _different(known: Metadata, held: atoms.Tags, scheme: atoms.Scheme) -> list[Need]:
+    wanted = atoms.wanted(known, scheme)
+    fields = [one.field for one in atoms.changes({atom: held.get(atom, "") for atom in wanted}, wanted)]
+    if not fields:
+        return []
+    return [
+        Need(code="tags_differ", text=f"The file does not hold what was to be written: {', '.join(fields)}")
+    ]
+
+
+def _contradicting(manifest: Manifest, known: Metadata) -> list[Need]:
+    needs = []
+    detected = manifest.sources.detected.asin
+    if detected and known.asin and detected != known.asin and "asin" not in manifest.override:
+        told = (
+            f"The sources say ASIN {detected}, and {known.asin} was found: say the right one by an override"
+        )
+        needs.append(Need(code="asin_differs", text=told))
+    seconds, minutes = manifest.conversion.seconds, known.runtime_minutes
+    if seconds and minutes and "runtime_minutes" not in manifest.override:
+        apart = abs(minutes * 60 - seconds)
+        if apart > max(_RUNTIME_SECONDS, _RUNTIME_SHARE * seconds):
+            told = (
+                f"The book plays {seconds / 60:.0f} min, and {minutes} min are told of it: "
+                "another edition, or a part is missing; if all is well, say runtime_minutes by an override"
+            )
+            needs.append(Need(code="runtime_differs", text=told))
+    return needs
