@@ -26,6 +26,7 @@ class Run:
         outcome: done, again (it is tried later), failed, or person (it waits for one).
         how: encode, splice or pass_through; of a delivery, the libraries.
         seconds: how long it took. played: how long the book plays, in seconds. bytes: of its sources.
+        token: of the attempt's lease.
     """
 
     stage: Stage
@@ -42,6 +43,7 @@ class Run:
     worker: str = ""
     at: datetime | None = None
     imported: bool = False
+    token: int | None = None
 
     def to_dict(self) -> dict[str, Any]:
         """For JSON: the moment as ISO 8601."""
@@ -51,15 +53,16 @@ class Run:
 _RECORD = text(
     """
 insert into audiobook_run (collection, stage, key, outcome, name, how, attempt, seconds, played, bytes,
-                           error_kind, error_text, worker, at, imported)
+                           error_kind, error_text, worker, at, imported, token)
 values (:collection, :stage, :key, :outcome, :name, :how, :attempt, :seconds, :played, :bytes,
-        :error_kind, :error_text, :worker, coalesce(:at, now()), :imported)
+        :error_kind, :error_text, :worker, coalesce(:at, now()), :imported, :token)
+on conflict do nothing returning id
 """
 )
 _LATEST = text(
     """
 select stage, key, outcome, name, how, attempt, seconds, played, bytes, error_kind, error_text, worker, at,
-       imported
+       imported, token
   from audiobook_run
  where collection = :collection and stage = any(:stages) and outcome = any(:outcomes)
  order by at desc, id desc limit :limit
@@ -68,10 +71,10 @@ select stage, key, outcome, name, how, attempt, seconds, played, bytes, error_ki
 _BEGAN = text("select max(started) from worker where pipeline = :pipeline and collection = :collection")
 
 
-def record(connection: Connection, collection: str, run: Run) -> None:
-    """Keep it, in the transaction that ends the attempt."""
+def record(connection: Connection, collection: str, run: Run) -> bool:
+    """Keep it, in the transaction that ends the attempt. False: it was kept before, by its token."""
     told = {**asdict(run), "collection": collection, "error_text": clean(run.error_text)}
-    connection.execute(_RECORD, told)
+    return connection.execute(_RECORD, told).first() is not None
 
 
 def latest(

@@ -49,11 +49,18 @@ audiobook_run = Table(
     Column("error_text", Text, nullable=False, server_default=""),
     Column("worker", Text, nullable=False, server_default=""),
     Column("imported", Boolean, nullable=False, server_default="false"),
+    Column("token", BigInteger, comment="Of the attempt's lease: no attempt is counted twice"),
     CheckConstraint(f"stage in {STAGES}", name="stage"),
     CheckConstraint(f"outcome in {OUTCOMES}", name="outcome"),
     comment="Each attempt that ended, of each stage of each book: what all figures are made of",
 )
 Index("audiobook_run_stage", audiobook_run.c.collection, audiobook_run.c.stage, audiobook_run.c.id)
+Index(
+    "audiobook_run_token",
+    audiobook_run.c.token,
+    unique=True,
+    postgresql_where=audiobook_run.c.token.is_not(None),
+)
 
 audiobook_todo = Table(
     "audiobook_todo",

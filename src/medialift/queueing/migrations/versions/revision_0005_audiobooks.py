@@ -51,6 +51,7 @@ def upgrade() -> None:
         _words("error_text", default=""),
         _words("worker", default=""),
         sa.Column("imported", sa.Boolean, nullable=False, server_default="false"),
+        sa.Column("token", sa.BigInteger, comment="Of the attempt's lease: no attempt is counted twice"),
         sa.PrimaryKeyConstraint("id", name="audiobook_run_pk"),
         sa.CheckConstraint(
             f"stage in {_one_of('convert', 'tag', 'deliver')}", name=op.f("audiobook_run_stage")
@@ -61,6 +62,8 @@ def upgrade() -> None:
         comment="Each attempt that ended, of each stage of each book: what all figures are made of",
     )
     op.create_index("audiobook_run_stage", "audiobook_run", ["collection", "stage", "id"])
+    counted = sa.text("token is not null")
+    op.create_index("audiobook_run_token", "audiobook_run", ["token"], unique=True, postgresql_where=counted)
     op.create_table(
         "audiobook_todo",
         sa.Column("id", sa.BigInteger, sa.Identity(always=True)),
