@@ -60,8 +60,11 @@ returning id
 """
 ).bindparams(bindparam("payload", type_=JSONB()))
 _FORGET = text(
-    "update item set state = 'cancelled', error_kind = 'gone',"
-    " error_text = 'It is not in the inbox any more', changed = now() where id = any(:ids) and state in ('ready', 'paused', 'failed')"
+    """
+update item set state = 'cancelled', error_kind = 'gone', error_text = 'It is not in the inbox any more',
+       changed = now()
+ where id = any(:ids) and state in ('ready', 'paused', 'failed')
+"""
 )
 # Nobody works on it, and it was not put off by hand.
 _OPEN = ("ready", "paused")
