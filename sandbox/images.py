@@ -26,7 +26,7 @@ from medialift.errors import Permanent
 from .authorities import local_authorities
 from .docker import docker, inspect
 from .registry import holds, push_name
-from .settings import BASE_IMAGE, CLOUD_IMAGE, LABEL, MACHINE_IMAGE, Settings
+from .settings import AUDIOBOOKS_BASE_IMAGE, BASE_IMAGE, CLOUD_IMAGE, LABEL, MACHINE_IMAGE, Settings
 
 INPUTS = "medialift.inputs"
 ROOTFS = "medialift/rootfs:12"
@@ -93,6 +93,12 @@ def table(settings: Settings) -> tuple[Image, ...]:
             sources=("sandbox/mybookshelf", "sandbox/ports.py"),
             published=("izderadicka/mybookshelf2-app:0.4.1", "izderadicka/mybookshelf2-backend:0.4.1"),
             stands_for="mybookshelf2",
+        ),
+        Image(
+            name=AUDIOBOOKS_BASE_IMAGE,
+            folder="audiobooks",
+            parent=BASE_IMAGE,
+            arguments={"PACKAGE_INDEX": settings.package_index_url, "PACKAGE_HOST": settings.gateway},
         ),
         # Names without a user are the registry's own library's.
         Image(

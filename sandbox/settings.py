@@ -52,6 +52,7 @@ FIRST_FLEXIBLE_HOST = 100
 BASE_IMAGE = "medialift/base:12"
 MACHINE_IMAGE = "medialift/machine:12"
 CLOUD_IMAGE = "medialift/cloud:12"
+AUDIOBOOKS_BASE_IMAGE = "medialift/audiobooks-base:12"
 
 
 @dataclass(frozen=True)
