@@ -397,6 +397,16 @@ class DestinationSettings(_Section):
         default=None,
         description="file with its token or key, mode 0600; a webhook's is sent as a bearer token",
     )
+    rescan_path: str = Field(
+        default="",
+        pattern=r"^(/.*)?$",
+        description="the library's folder as that server sees it, when it is another (Plex in a container)",
+    )
+    sidecars: tuple[Literal["cover", "description", "narrator", "metadata_json", "manifest"], ...] = Field(
+        default=("cover",),
+        description="files beside the book: cover.jpg, desc.txt, reader.txt, Audiobookshelf's metadata.json, "
+        "the manifest",
+    )
     timeout: Duration = Field(default=3600.0, gt=0, description="longest that one delivery may take")
 
 
