@@ -1,4 +1,4 @@
-"""Books that are converted and tagged, as delivery finds them: a real M4B of two seconds, and its manifest."""
+"""Books that are converted and tagged, as delivery finds them: a real M4B of two seconds, its manifest."""
 
 from __future__ import annotations
 
