@@ -1,0 +1,261 @@
+"""The inbox: what lies in it, which books are ready, which are refused, and which are still on their way."""
+
+from __future__ import annotations
+
+import errno
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medialift.audiobooks import listing, structure
+from medialift.audiobooks.book import Book, Refused
+from medialift.audiobooks.listing import File, Folder, Reading, shown
+from medialift.audiobooks.natural import natural_key
+from medialift.audiobooks.structure import Rules
+from medialift.audiobooks.tree import tree
+from medialift.errors import Permanent, Transient
+from medialift.mounts import mountinfo
+from medialift.settings import AudiobooksSettings
+
+# A download that has not moved for so long will not end by itself: that is said.
+ABANDONED_SECONDS = 86_400.0
+_FSTAB = Path("/etc/fstab")
+_MOUNT_GONE = "Mount it again; what is known of its books is kept, and it is looked at again by itself"
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A book that is not ready: why, and the time (epoch, s) before which it cannot be."""
+
+    key: str
+    root: Path
+    why: str
+    until: float
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One look into the inbox, in natural order.
+
+    Attributes:
+        books: understood, quiet for the wait time, and found by the match filter.
+        refused: not understood, and quiet as well: nothing is refused while it is copied.
+        waiting: something of them changes, or a download is not finished.
+    """
+
+    books: tuple[Book, ...] = ()
+    refused: tuple[Refused, ...] = ()
+    waiting: tuple[Waiting, ...] = ()
+
+
+@dataclass
+class Memory:
+    """What earlier looks saw: keeps a file that grows behind a wrong clock from being taken.
+
+    With a memory a book is ready when two looks, `wait` apart, saw the same; without one its times alone say
+    it. It also knows which file system the inbox was on.
+    """
+
+    seen: dict[str, tuple[int, float]] = field(default_factory=dict)
+    device: int | None = None
+
+
+def scan(settings: AudiobooksSettings, *, now: float, memory: Memory | None = None) -> Scan:
+    """Look into the inbox once.
+
+    Args:
+        now: seconds since the epoch.
+        memory: of the looks before; it is written to. The first look with one calls every book waiting,
+            unless `wait` is 0.
+
+    Raises:
+        Transient: the inbox is not there, cannot be read, or is not the file system that it was. Nothing
+            follows from what is not seen then.
+        Permanent: the match filter is no regular expression.
+    """
+    match = _filter(settings.match)
+    entries = _entries(settings, memory)
+    found = structure.understand_all(entries, settings.inbox, _rules(settings))
+    nodes: dict[Path, Folder | File] = {}
+    for entry in entries:
+        nodes[entry.path] = entry
+        for folder in entry.below() if isinstance(entry, Folder) else ():
+            nodes[folder.path] = folder
+            nodes |= {file.path: file for file in folder.files}
+    look = _Look(settings, now, memory)
+    books, refused, waiting = [], [], []
+    for one in sorted(found, key=lambda what: natural_key(what.key)):
+        if not match.search(one.key):
+            continue
+        held = look.held(one, nodes[one.root])
+        if isinstance(held, Waiting):
+            waiting.append(held)
+        elif isinstance(held, Refused):
+            refused.append(held)
+        else:
+            books.append(held)
+    if memory is not None:
+        memory.seen = {key: memory.seen[key] for key in look.looked_at}
+    return Scan(tuple(books), tuple(refused), tuple(waiting))
+
+
+def understand(root: Path, relative_to: Path, settings: AudiobooksSettings) -> list[Book | Refused]:
+    """The books at one path, wherever it is, without waiting for quiet.
+
+    Args:
+        relative_to: the folder that keys are relative to, above `root`.
+
+    Raises:
+        Permanent: nothing is there, or it is neither a folder nor a file with audio.
+    """
+    entry = listing.read(root, _reading(settings, inside=root))
+    found = [] if entry is None else structure.understand(entry, relative_to, _rules(settings))
+    if not found:
+        raise Permanent(
+            "There is no audiobook here" if root.exists() else "There is nothing at this path",
+            shown(root),
+            f"Name a folder with audio files, or a file that ends in {', '.join(settings.audio_types)}",
+        )
+    return found
+
+
+def again(book: Book, settings: AudiobooksSettings) -> Book | None:
+    """The same book as it lies there now; None when it is gone or no longer understood as one book.
+
+    Raises:
+        OSError: its file system does not answer.
+    """
+    base = Path(str(book.root).removesuffix(book.key)) if str(book.root).endswith(book.key) else None
+    if book.root.is_relative_to(settings.inbox):
+        base = settings.inbox
+    # From the top, since what lies above and beside a folder tells what it is.
+    top = book.root if base is None else base / book.root.relative_to(base).parts[0]
+    base = base or book.root.parent
+    entry = listing.read(top, _reading(settings, inside=top))
+    found = [] if entry is None else structure.understand(entry, base, _rules(settings))
+    return next((one for one in found if isinstance(one, Book) and one.root == book.root), None)
+
+
+class _Look:
+    """What is quiet at this moment."""
+
+    def __init__(self, settings: AudiobooksSettings, now: float, memory: Memory | None) -> None:
+        self._settings, self._now, self._memory = settings, now, memory
+        self.looked_at: set[str] = set()
+
+    def held(self, one: Book | Refused, node: Folder | File) -> Book | Refused | Waiting:
+        """Itself when it is ready, else that it waits; refused when what it waits for will not come."""
+        wait = self._settings.wait
+        changed = listing.newest(node, self._now)
+        # A time ahead of ours says only that a clock is wrong, when there is a memory to say the rest.
+        quiet_from = (changed if changed <= self._now else 0.0 if self._memory else self._now) + wait
+        if half := _half(node):
+            name = shown(half.path.name)
+            if self._now - changed < ABANDONED_SECONDS:
+                return Waiting(one.key, one.root, f"{name} is not finished", self._now + wait)
+            return _abandoned(one, node, name)
+        if self._memory is not None:
+            quiet_from = max(quiet_from, self._unchanged_since(self._memory, one.key, node) + wait)
+        if self._now < quiet_from:
+            return Waiting(one.key, one.root, "Something of it changed a moment ago", quiet_from)
+        return one
+
+    def _unchanged_since(self, memory: Memory, key: str, node: Folder | File) -> float:
+        files = [node] if isinstance(node, File) else list(node.all_files())
+        state = hash(tuple((str(file.path), file.size, file.modified) for file in files))
+        before, since = memory.seen.get(key, (None, self._now))
+        if before != state:
+            since = self._now
+        memory.seen[key] = (state, since)
+        self.looked_at.add(key)
+        return since
+
+
+def _half(node: Folder | File) -> File | None:
+    if isinstance(node, File):
+        return None
+    return next((file for one in node.below() for file in one.unfinished), None)
+
+
+def _abandoned(one: Book | Refused, node: Folder | File, name: str) -> Refused:
+    return Refused(
+        key=one.key,
+        root=one.root,
+        why=f"{name} was left unfinished a day ago or more",
+        tree=tree(node),
+        hint="Finish this download or copy, or remove the file if the book is whole without it",
+        fingerprint=structure.fingerprint([(one.fingerprint, 0), (name, 0)]),
+    )
+
+
+def _entries(settings: AudiobooksSettings, memory: Memory | None) -> Sequence[Folder | File]:
+    inbox, reading = settings.inbox, _reading(settings)
+    try:
+        device = inbox.stat().st_dev
+        _not_unmounted(inbox)
+        if memory is not None and memory.device not in (None, device):
+            raise Transient("The file system of the inbox changed", shown(inbox), _MOUNT_GONE)
+        found = [listing.read(path, reading) for path in sorted(inbox.iterdir())]
+    except PermissionError:
+        raise Transient(
+            "The inbox may not be read", shown(inbox), "Give the user of the intake the right to read it"
+        ) from None
+    except OSError as error:
+        raise Transient(f"The inbox cannot be read ({_words(error)})", shown(inbox), _MOUNT_GONE) from error
+    if memory is not None:
+        memory.device = device
+    return [one for one in found if one is not None]
+
+
+def _not_unmounted(inbox: Path) -> None:
+    """Refuse to believe a folder over which /etc/fstab wants a file system that is not mounted."""
+    try:
+        wanted = [
+            Path(fields[1].replace("\\040", " "))
+            for line in _FSTAB.read_text().splitlines()
+            if len(fields := line.split()) > 3 and not line.startswith("#") and fields[2] != "swap"
+        ]
+        among = mountinfo.mounts()
+    except OSError:
+        return
+    places = [place for place in wanted if place.is_absolute() and inbox.is_relative_to(place)]
+    for place in places:
+        if place != Path("/") and mountinfo.at(place, among) is None:
+            raise Transient("The file system of the inbox is not mounted", shown(place), _MOUNT_GONE)
+
+
+def _filter(match: str) -> re.Pattern[str]:
+    try:
+        return re.compile(match)
+    except re.error as error:
+        raise Permanent(
+            f"The match filter is no regular expression ({error})", match, "Change audiobooks.match"
+        ) from None
+
+
+def _rules(settings: AudiobooksSettings) -> Rules:
+    return Rules(_audio(settings), settings.multi_disc, settings.series)
+
+
+def _reading(settings: AudiobooksSettings, inside: Path | None = None) -> Reading:
+    own = (
+        settings.converted,
+        settings.archive,
+        settings.backup_folder,
+        settings.failed,
+        settings.work,
+    )
+    return Reading(
+        ignore=settings.ignore,
+        audio=_audio(settings),
+        leave_out=frozenset(folder for folder in own if inside is None or not inside.is_relative_to(folder)),
+    )
+
+
+def _audio(settings: AudiobooksSettings) -> frozenset[str]:
+    return frozenset(one.lower() for one in settings.audio_types)
+
+
+def _words(error: OSError) -> str:
+    return "it is not there" if error.errno == errno.ENOENT else (error.strerror or "no answer").lower()
