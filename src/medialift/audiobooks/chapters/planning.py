@@ -53,15 +53,6 @@ _LATE_BEGIN_SECONDS = 5
 
 
 @dataclass(frozen=True)
-class AudnexusChapter:
-    """A chapter as Audnexus tells it, in milliseconds."""
-
-    start_ms: int
-    length_ms: int
-    title: str
-
-
-@dataclass(frozen=True)
 class ChapterPlan:
     """The chapters of a book, without a gap from its first sample to its last.
 
@@ -145,23 +136,27 @@ class _Begin:
 
 @dataclass(frozen=True)
 class _Heard:
-    """What of Audnexus agrees with the sound: its titles, and also its times."""
+    """What of Audnexus agrees with the sound: its titles, and also its times (seconds of this recording)."""
 
     titles: tuple[str, ...] = ()
-    times: tuple[AudnexusChapter, ...] = ()
+    times: tuple[tuple[float, str], ...] = ()
 
 
-def _agreeing(audnexus: Sequence[AudnexusChapter], seconds: float, notes: list[str]) -> _Heard:
-    if not audnexus:
+def _agreeing(theirs: ChapterTitles | None, seconds: float, notes: list[str]) -> _Heard:
+    if theirs is None or not theirs.chapters:
         return _Heard()
-    theirs = (audnexus[-1].start_ms + audnexus[-1].length_ms) / 1000
-    apart = abs(theirs - seconds)
+    # Other editions lack Audible's own words at both ends: then all of its times are later by its intro.
+    bare = theirs.seconds - theirs.intro - theirs.outro
+    apart, early = min((abs(theirs.seconds - seconds), 0.0), (abs(bare - seconds), theirs.intro))
     if apart > max(_TITLES_AGREE_SECONDS, _TITLES_AGREE * seconds):
-        notes.append(f"Audnexus knows a recording of {theirs:.0f} s, and this one has {seconds:.0f} s")
+        notes.append(
+            f"Audnexus knows a recording of {theirs.seconds:.0f} s, and this one has {seconds:.0f} s"
+        )
         return _Heard()
-    in_order = all(one.start_ms < other.start_ms for one, other in pairwise(audnexus))
-    same = apart <= _TIMES_AGREE_SECONDS and in_order and audnexus[-1].start_ms < seconds * 1000
-    return _Heard(tuple(one.title for one in audnexus), tuple(audnexus) if same else ())
+    times = tuple((max(0.0, one.start - early), one.title) for one in theirs.chapters)
+    rising = all(one < other for (one, _), (other, _) in pairwise(times))
+    same = theirs.accurate and apart <= _TIMES_AGREE_SECONDS and rising and times[-1][0] < seconds
+    return _Heard(tuple(title for _, title in times), times if same else ())
 
 
 def _begins(
