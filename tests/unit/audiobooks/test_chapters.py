@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
 
 from medialift.audiobooks import chapters
 from medialift.audiobooks.book import Book, Part, Structure
-from medialift.audiobooks.chapters import AudnexusChapter, ChapterPlan, cue, listing, titles
+from medialift.audiobooks.chapters import ChapterPlan, cue, listing, titles
 from medialift.audiobooks.chapters.encodings import decoded
 from medialift.audiobooks.chapters.mark import Mark, seconds_of, written
+from medialift.audiobooks.metadata.audnexus import ChapterTitles, TitledChapter
 from medialift.audiobooks.silence import Silence
 from medialift.audiobooks.source import EmbeddedChapter, Source
 from medialift.settings import AudiobooksSettings
@@ -53,6 +55,16 @@ class Shelf:
         return chapters.plan(
             book, self.sources, self.samples, RATE, chosen, audnexus=audnexus, silences=silences
         )
+
+
+def theirs(*lengths: float, intro: float = 0.0, outro: float = 0.0, accurate: bool = True) -> ChapterTitles:
+    """What Audnexus has of a recording whose chapters are so long, in seconds."""
+    offsets = [0.0, *accumulate(lengths)]
+    told = tuple(
+        TitledChapter(start, seconds, f"Theirs {number}")
+        for number, (start, seconds) in enumerate(zip(offsets, lengths, strict=False))
+    )
+    return ChapterTitles("B0", "us", offsets[-1], intro, outro, accurate, told)
 
 
 def called(plan: ChapterPlan) -> list[str]:
@@ -111,7 +123,7 @@ def test_a_missing_tag_is_filled_from_the_name(three: Shelf) -> None:
 
 def test_a_list_beside_the_book_goes_before_everything(three: Shelf) -> None:
     three.beside("chapters.txt", "## total-duration: 00:30:00.750\n#\n00:00:00.000 One\n00:10:00.5 Two\n")
-    plan = three.plan(audnexus=[AudnexusChapter(0, 1_800_750, "Theirs")], filenames_as_chapters=True)
+    plan = three.plan(audnexus=theirs(1800.75), filenames_as_chapters=True)
     assert (called(plan), starts(plan)) == (["One", "Two"], [0.0, 600.5])
     assert plan.titles_from == "chapters.txt"
     assert plan.chapters[-1].end == sum(three.samples)
@@ -193,28 +205,36 @@ def test_parts_contribute_the_chapters_that_they_bring_along(shelf: Shelf) -> No
 
 
 def test_audnexus_names_the_chapters_when_runtime_and_number_agree(three: Shelf) -> None:
-    theirs = [AudnexusChapter(600_000 * one, 600_000, f"Theirs {one}") for one in range(3)]
-    plan = three.plan(audnexus=theirs)
+    plan = three.plan(audnexus=theirs(600, 600, 600))
     assert (called(plan), plan.titles_from) == (["Theirs 0", "Theirs 1", "Theirs 2"], "audnexus")
     assert starts(plan) == [0.0, 600.25, 1200.5]
-    assert called(three.plan(audnexus=theirs, audnexus_chapters=False)) == ["Dawn", "Noon", "Dusk"]
+    unasked = three.plan(audnexus=theirs(600, 600, 600), audnexus_chapters=False)
+    assert called(unasked) == ["Dawn", "Noon", "Dusk"]
 
 
-def test_audnexus_is_not_believed_about_another_recording_or_another_division(three: Shelf) -> None:
-    longer = [AudnexusChapter(700_000 * one, 700_000, f"Theirs {one}") for one in range(3)]
-    fewer = [AudnexusChapter(900_000 * one, 900_000, f"Theirs {one}") for one in range(2)]
-    for theirs, note in ((longer, "2100 s"), (fewer, "2 chapters")):
-        plan = three.plan(audnexus=theirs)
-        assert called(plan) == ["Dawn", "Noon", "Dusk"]
-        assert any(note in one for one in plan.notes)
+@pytest.mark.parametrize(
+    ("told", "note"), [(theirs(700, 700, 700), "2100 s"), (theirs(900, 900), "2 chapters")]
+)
+def test_audnexus_is_not_believed_about_another_recording_or_another_division(
+    told: ChapterTitles, note: str, three: Shelf
+) -> None:
+    plan = three.plan(audnexus=told)
+    assert called(plan) == ["Dawn", "Noon", "Dusk"]
+    assert any(note in one for one in plan.notes)
 
 
 def test_audnexus_divides_a_single_file_only_when_it_is_the_very_same_recording(shelf: Shelf) -> None:
     shelf.part("book.mp3", 1801)
-    theirs = [AudnexusChapter(0, 700_125, "Dawn"), AudnexusChapter(700_125, 1_100_000, "Dusk")]
-    assert starts(shelf.plan(audnexus=theirs)) == pytest.approx([0.0, 700.125], abs=1 / RATE)
+    assert starts(shelf.plan(audnexus=theirs(700.5, 1100))) == [0.0, 700.5]
+    assert starts(shelf.plan(audnexus=theirs(700.5, 1100, accurate=False))) == [0.0]
     shelf.samples = [1810 * RATE]
-    assert starts(shelf.plan(audnexus=theirs)) == [0.0]
+    assert starts(shelf.plan(audnexus=theirs(700.5, 1100))) == [0.0]
+
+
+def test_an_edition_without_audibles_own_words_is_divided_earlier_by_their_length(shelf: Shelf) -> None:
+    shelf.part("book.mp3", 1798)
+    told = theirs(700, 1110, intro=7.5, outro=4.5)
+    assert starts(shelf.plan(audnexus=told)) == [0.0, 692.5]
 
 
 def test_long_chapters_are_split_at_the_longest_silence_near_where_a_piece_should_end(shelf: Shelf) -> None:

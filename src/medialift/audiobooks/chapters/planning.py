@@ -34,6 +34,7 @@ from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.chapters import beside, titles
 from medialift.audiobooks.chapters.beside import Beside
 from medialift.audiobooks.chapters.mark import Mark
+from medialift.audiobooks.metadata.audnexus import ChapterTitles
 from medialift.audiobooks.silence import Silence, split
 from medialift.audiobooks.source import Source
 from medialift.settings import AudiobooksSettings
@@ -75,7 +76,7 @@ def plan(
     rate: int,
     settings: AudiobooksSettings,
     *,
-    audnexus: Sequence[AudnexusChapter] | None = None,
+    audnexus: ChapterTitles | None = None,
     silences: Callable[[], Sequence[Silence]] | Sequence[Silence] | None = None,
 ) -> ChapterPlan:
     """The chapters of a book.
@@ -92,14 +93,12 @@ def plan(
     notes = list(found.notes)
     by_tags = [source.tags.get("title", "") for source in sources]
     by_names = titles.from_names([Path(part.name).stem for part in book.parts])
-    heard = _agreeing(audnexus or (), total / rate, notes) if settings.audnexus_chapters else _Heard()
+    heard = _agreeing(audnexus, total / rate, notes) if settings.audnexus_chapters else _Heard()
 
     begins = _begins(found, sources, samples, rate, notes)
     counted_only = len(samples) == 1 or not (titles.telling(by_tags) or any(by_names))
     if heard.times and counted_only and not settings.filenames_as_chapters and _only_parts(begins):
-        begins = [
-            _Begin(round(Fraction(one.start_ms * rate, 1000)), -1, one.title, AUDNEXUS) for one in heard.times
-        ]
+        begins = [_Begin(round(start * rate), -1, title, AUDNEXUS) for start, title in heard.times]
     begins = _apart(begins, total, round(_SHORTEST_SECONDS * rate))
 
     columns = _columns(begins, found, heard, by_tags, by_names, book, settings, notes)
