@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
+from dataclasses import replace
+from pathlib import Path, PurePosixPath
+from typing import Any
 
 from medialift.audiobooks import tags as atoms
+from medialift.audiobooks.book import Structure
 from medialift.audiobooks.manifest import Detected, Manifest
+from medialift.audiobooks.metadata.clues import of_tags
 from medialift.audiobooks.metadata.model import Clues, Series
 
 _BETWEEN = "; "
@@ -20,6 +24,7 @@ def detected(clues: Clues, tags: Mapping[str, str] | None = None) -> Detected:
     """
     return Detected(
         title=clues.title,
+        other_titles=clues.other_titles,
         subtitle=clues.subtitle,
         author=_BETWEEN.join(clues.authors),
         narrator=_BETWEEN.join(clues.narrators),
@@ -39,42 +44,41 @@ def detected(clues: Clues, tags: Mapping[str, str] | None = None) -> Detected:
 
 
 def clues(manifest: Manifest, held: atoms.Tags, folder: Path) -> Clues:
-    """What the book says of itself: its sources first, then the tags of the finished file.
+    """What the book says of itself: its sources first, then the tags and the name of the finished file.
 
     Args:
         held: the file's tags. They count until the first tagging: after it they are what we found.
         folder: where local metadata lie.
     """
-    said = manifest.sources.detected
+    sources, said = manifest.sources, manifest.sources.detected
+    names = list(PurePosixPath(sources.key).parts)
+    if names and sources.structure is Structure.STANDALONE:
+        names[-1] = PurePosixPath(names[-1]).stem
     own = held if manifest.tagging.metadata is None else {}
-
-    def of(value: str, *names: str) -> str:
-        return value or next((own[name] for name in names if own.get(name)), "")
-
-    series = of(said.series, atoms.FREEFORM + "SERIES", "\xa9mvn")
-    part = of(said.series_part, atoms.FREEFORM + "SERIES-PART", "\xa9mvi")
-    if not series and manifest.sources.series:
-        series, part = manifest.sources.series.name, manifest.sources.series.number
-    year = of(said.year, "\xa9day")[:4]
-    asin = of(said.asin, atoms.FREEFORM + "ASIN")
-    return Clues(
-        title=of(said.title, "\xa9alb", "\xa9nam"),
-        subtitle=of(said.subtitle, atoms.FREEFORM + "SUBTITLE"),
-        authors=_names(of(said.author, atoms.FREEFORM + "ALBUMARTISTS", "aART", "\xa9ART")),
-        narrators=_names(of(said.narrator, "\xa9wrt", "\xa9nrt")),
-        series=Series(series, part) if series else None,
-        year=int(year) if year.isdigit() else None,
-        asin=asin,
-        asin_from=said.asin_from if said.asin else "tags" if asin else "",
-        isbn=of(said.isbn, atoms.FREEFORM + "ISBN"),
-        language=of(said.language, atoms.FREEFORM + "LANGUAGE").lower(),
-        publisher=of(said.publisher, atoms.FREEFORM + "PUBLISHER"),
-        description=of(said.description, "ldes", "desc"),
-        abridged=said.abridged,
+    read = of_tags(
+        {line.field: own[line.atom] for line in reversed(atoms.TABLE) if line.atom in own},
+        names=names,
         seconds=manifest.conversion.seconds or said.runtime,
         folder=folder,
-        name=manifest.name,
+        series=sources.series,
     )
+    told: dict[str, Any] = {
+        "title": said.title,
+        "other_titles": said.other_titles,
+        "subtitle": said.subtitle,
+        "authors": _names(said.author),
+        "narrators": _names(said.narrator),
+        "series": Series(said.series, said.series_part) if said.series else None,
+        "year": int(said.year) if said.year.isdigit() else None,
+        "isbn": said.isbn,
+        "language": said.language,
+        "publisher": said.publisher,
+        "description": said.description,
+        "abridged": said.abridged,
+        "name": manifest.name,
+        **({"asin": said.asin, "asin_from": said.asin_from or "tags"} if said.asin else {}),
+    }
+    return replace(read, **{name: value for name, value in told.items() if value not in ("", (), None)})
 
 
 def _names(text: str) -> tuple[str, ...]:

@@ -74,6 +74,7 @@ class Detected(_Record):
     """What the sources said of the book before anybody was asked. Names are parted by "; "."""
 
     title: str = ""
+    other_titles: tuple[str, ...] = Field(default=(), description="other readings of its tags and names")
     subtitle: str = ""
     author: str = ""
     narrator: str = ""

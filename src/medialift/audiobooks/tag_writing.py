@@ -15,7 +15,7 @@ from typing import Any
 
 import mutagen
 
-from medialift.audiobooks import essence
+from medialift.audiobooks import beets, essence
 from medialift.audiobooks import tags as atoms
 from medialift.audiobooks.programs import Programs
 from medialift.audiobooks.time_left import TimeLeft
@@ -34,11 +34,13 @@ def write(
     programs: Programs,
     left: TimeLeft,
     picture: bytes | None = None,
+    first: Callable[[Path], object] = lambda _copy: None,
 ) -> None:
     """Let a file hold these atoms of the table, and no empty ones; its other atoms stay.
 
     Args:
         picture: JPEG or PNG that becomes its only picture; None leaves what it has.
+        first: does something to the copy before the atoms are written.
 
     Raises:
         Permanent: it is no M4B; a picture cannot be decoded; or it would not have been the same book.
@@ -49,6 +51,7 @@ def write(
         check_picture(picture, programs, left)
 
     def edit(copy: Path) -> None:
+        first(copy)
         opened = atoms.opened(copy)
         atoms.put(opened, tags, picture)
         _save(opened, copy)
@@ -125,6 +128,8 @@ def sweep(folder: Path) -> None:
     """Take away copies that a tagging which was killed left in a book's folder."""
     for leftover in folder.glob(".*.part"):
         leftover.unlink(missing_ok=True)
+    for leftover in folder.glob(f"{beets.FOLDER_PREFIX}*"):
+        shutil.rmtree(leftover, ignore_errors=True)
 
 
 def _save(opened: Any, copy: Path) -> None:

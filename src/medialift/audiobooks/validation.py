@@ -8,9 +8,8 @@ from medialift.audiobooks import overrides
 from medialift.audiobooks import tags as atoms
 from medialift.audiobooks.manifest import Manifest, Need, NeedCode
 from medialift.audiobooks.metadata.model import Metadata
+from medialift.audiobooks.metadata.runtimes import runtime_likeness, runtime_words
 
-# Shops add their own words at both ends, and count the minutes of another edition.
-_RUNTIME_SHARE, _RUNTIME_SECONDS = 0.10, 300.0
 # What a header may round; the exact length was proven at the conversion.
 _DURATION_SECONDS = 0.5
 _CRITICAL: Mapping[str, tuple[NeedCode, str, str]] = {
@@ -75,12 +74,11 @@ def _contradicting(manifest: Manifest, known: Metadata) -> list[Need]:
         )
         needs.append(Need(code="asin_differs", text=told))
     seconds, minutes = manifest.conversion.seconds, known.runtime_minutes
-    if seconds and minutes and "runtime_minutes" not in manifest.override:
-        apart = abs(minutes * 60 - seconds)
-        if apart > max(_RUNTIME_SECONDS, _RUNTIME_SHARE * seconds):
-            told = (
-                f"The book plays {seconds / 60:.0f} min, and {minutes} min are told of it: "
-                "another edition, or a part is missing; if all is well, say runtime_minutes by an override"
-            )
-            needs.append(Need(code="runtime_differs", text=told))
+    said = "runtime_minutes" in manifest.override
+    if seconds and minutes and not said and runtime_likeness(seconds, minutes) == 0.0:
+        told = (
+            f"The length differs ({runtime_words(seconds, minutes)}): say which book it is, or "
+            "runtime_minutes, by an override"
+        )
+        needs.append(Need(code="runtime_differs", text=told))
     return needs

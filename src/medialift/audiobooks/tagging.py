@@ -1,0 +1,434 @@
+"""The tagging of one book: recognise it, tell what would change, write it, and see that it is so.
+
+Whoever calls holds the book's lock. Nothing is lost at any moment: the file is replaced in one step, and so
+is the manifest; a tagging that broke off between the two is done again and changes nothing more.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from threading import Event
+from typing import Any, Protocol
+
+from medialift import __version__
+from medialift.audiobooks import beets, clue_record, overrides, tag_writing, validation
+from medialift.audiobooks import manifest as manifests
+from medialift.audiobooks import programs as needed
+from medialift.audiobooks import tags as atoms
+from medialift.audiobooks.manifest import (
+    CandidateRecord,
+    Cover,
+    ErrorRecord,
+    Localisation,
+    Manifest,
+    Need,
+    NextAction,
+    State,
+    TagChange,
+)
+from medialift.audiobooks.metadata.model import Clues, Found, Metadata, Unsure
+from medialift.audiobooks.overrides import Override
+from medialift.audiobooks.programs import Programs
+from medialift.audiobooks.time_left import TimeLeft
+from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.foundation.waiting import Clock, SystemClock
+from medialift.settings import AudiobooksSettings
+
+
+class Lookup(Protocol):
+    """Asks all providers, in their order, and plug-ins."""
+
+    def __call__(self, clues: Clues, override: Override) -> Found | Unsure:
+        """What the book is.
+
+        Raises:
+            MedialiftError: nobody can be asked now, or what is known locally is wrong.
+        """
+        ...
+
+
+class Hooks(Protocol):
+    """What plug-ins are told of this stage; each gives the problems that they had, a sentence each."""
+
+    def before(self, step: str, subject: Any, /) -> Sequence[str]: ...
+
+    def after(self, step: str, subject: Any, /) -> Sequence[str]: ...
+
+    def manifest_fields(self, manifest: Manifest, /) -> Mapping[str, Any]:
+        """Fields that they add to the manifest, by plug-in."""
+        ...
+
+
+Picture = Callable[[str], tuple[bytes | None, Sequence[str]]]
+"""The cover at an address, None when there is none that can be used; and what was wrong, a sentence each."""
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """What came of it.
+
+    Attributes:
+        manifest: as it is now, or as it would be after a dry run.
+        diff: the fields that were changed, or would be.
+        needs_person: what somebody must decide or supply, a sentence each; empty when all is well.
+        written: whether anything was.
+        problems: what was not as wished and did not matter, a sentence each.
+    """
+
+    manifest: Manifest
+    diff: tuple[TagChange, ...]
+    state: State
+    needs_person: list[str]
+    written: bool
+    problems: tuple[str, ...] = ()
+
+
+def tag(
+    folder: Path,
+    settings: AudiobooksSettings,
+    *,
+    lookup: Lookup,
+    plugins: Hooks | None = None,
+    dry_run: bool = False,
+    override: Mapping[str, Any] | None = None,
+    stop: Event | None = None,
+    picture: Picture | None = None,
+    programs: Programs | None = None,
+    clock: Clock | None = None,
+) -> Tagged:
+    """Tag the book in a folder of converted.
+
+    A book that is not recognised for sure is left as it is, and its manifest says what a person must do.
+
+    Args:
+        dry_run: write nothing at all: neither tags nor the manifest.
+        override: what a person says of the book, over what was said before; kept in the manifest.
+        picture: fetches covers; None: only those that lie beside the book are used.
+
+    Raises:
+        Permanent: there is no book or no manifest; the override is wrong; the file cannot be tagged.
+        Transient: a service does not answer, the time is over, or `stop` was set.
+        OSError: the disk is full, or the folder may not be written.
+            Of all these the manifest tells too (`tagging.error`), and its state is as before: whoever decides
+            that no more is tried calls `give_up`.
+    """
+    clock = clock or SystemClock()
+    began = clock.monotonic()
+    read = manifests.read(folder)
+    said = overrides.joined(read.override, overrides.parse(override or {}))
+    manifest = read.changed(
+        override=said,
+        tagging=read.tagging.model_copy(
+            update={"attempts": read.tagging.attempts + 1, "at": manifests.moment(clock.now())}
+        ),
+    )
+    stage = _Tagging(
+        folder,
+        settings,
+        manifest,
+        lookup,
+        plugins,
+        picture,
+        programs or needed.found(),
+        TimeLeft.of(settings.tagging.timeout, stop, clock),
+        dry_run,
+        clock,
+        began,
+    )
+    try:
+        return stage.run()
+    except (MedialiftError, OSError) as error:
+        if not dry_run:
+            _record(folder, manifest, error, clock)
+        raise
+
+
+def give_up(folder: Path, error: BaseException, *, clock: Clock | None = None) -> Manifest:
+    """Say in the manifest that tagging failed for good, and that a person must look at it.
+
+    Raises:
+        Permanent: there is no manifest.
+        OSError: it cannot be written.
+    """
+    clock = clock or SystemClock()
+    manifest = manifests.read(folder)
+    told = _told(error)
+    need = Need(code="tagging_failed", text=f"{told.what}: {told.subject}" if told.subject else told.what)
+    manifest = manifest.changed(
+        state="failed_tagging",
+        next_action="review",
+        needs_person=(need,),
+        tagging=manifest.tagging.model_copy(update={"error": told}),
+        updated=manifests.moment(clock.now()),
+        medialift=__version__,
+    )
+    manifests.write(folder, manifest)
+    return manifest
+
+
+@dataclass
+class _Tagging:
+    """One try at one book."""
+
+    folder: Path
+    settings: AudiobooksSettings
+    manifest: Manifest
+    lookup: Lookup
+    plugins: Hooks | None
+    fetch: Picture | None
+    programs: Programs
+    left: TimeLeft
+    dry_run: bool
+    clock: Clock
+    began: float
+    problems: list[str] = field(default_factory=list)
+
+    def run(self) -> Tagged:
+        if not self.file.is_file():
+            raise Permanent("The book is not beside its manifest", str(self.file), "Convert it again")
+        if not self.dry_run:
+            tag_writing.sweep(self.folder)
+        if self.plugins is not None and not self.dry_run:
+            self.problems += self.plugins.before("tag", self.manifest)
+        old = atoms.read(self.file)
+        found = self.lookup(clue_record.clues(self.manifest, old, self.folder), self.manifest.override)
+        self.left.seconds()
+        self.problems += found.problems
+        if isinstance(found, Unsure):
+            if not self.manifest.override.get("title"):
+                return self._unsure(found)
+            why = "A person said what the book is"
+            found = Found(found.local, 1.0, why, found.candidates)
+        known = self._known(found)
+        new = atoms.after(
+            old,
+            atoms.wanted(known, self.scheme),
+            previous=self._previous(),
+            emptied=overrides.emptied(self.manifest.override),
+        )
+        picture, origin = self._cover(known)
+        if not self.dry_run:
+            self._announce(_with_cover(atoms.changes(old, new), self.manifest, picture, origin))
+            self._write(known, old, new, picture)
+        return self._tagged(found, known, old, new, picture, origin)
+
+    @property
+    def file(self) -> Path:
+        return self.folder / self.manifest.conversion.file
+
+    @property
+    def scheme(self) -> atoms.Scheme:
+        return self.settings.tagging.scheme
+
+    def _known(self, found: Found) -> Metadata:
+        known = overrides.apply(found.metadata, self.manifest.override)
+        if not known.language and self.settings.language and "language" not in self.manifest.override:
+            origin = {**known.origin, "language": "settings"}
+            return replace(known, language=self.settings.language, origin=origin)
+        return known
+
+    def _previous(self) -> dict[str, str]:
+        """What an earlier tagging wrote."""
+        before = self.manifest.tagging.metadata
+        scheme = self.manifest.localisation.scheme or self.scheme
+        return atoms.wanted(before, scheme) if before is not None else {}  # type: ignore[arg-type]
+
+    def _cover(self, known: Metadata) -> tuple[bytes | None, str]:
+        """The picture that is to be put into the book, and where it is from; None: it keeps what it has."""
+        picture, origin = None, ""
+        if known.cover_file is not None:
+            path = self.folder / known.cover_file
+            try:
+                picture, origin = path.read_bytes(), path.name
+            except OSError as error:
+                self.problems.append(f"The cover {path} cannot be read: {error.strerror}")
+        elif known.cover_url and self.fetch is not None and not self._has_it(known.cover_url):
+            try:
+                picture, problems = self.fetch(known.cover_url)
+                self.problems += problems
+                origin = known.cover_url
+            except Transient as error:
+                # A book without its shop's cover is a book; it is put in by the next tagging.
+                self.problems.append(f"The cover could not be fetched: {error}")
+        if picture is None:
+            return None, ""
+        try:
+            tag_writing.check_picture(picture, self.programs, self.left)
+        except Permanent as error:
+            self.problems.append(f"{error.what}: {origin}")
+            return None, ""
+        return (None, "") if picture == atoms.cover(self.file) else (picture, origin)
+
+    def _has_it(self, url: str) -> bool:
+        """Whether the picture in the file is the one that an earlier tagging took from this address."""
+        before, held = self.manifest.tagging.cover, atoms.cover(self.file)
+        if before is None or before.origin != url or held is None:
+            return False
+        return hashlib.sha256(held).hexdigest() == before.sha256
+
+    def _announce(self, diff: tuple[TagChange, ...]) -> None:
+        """Keep what is about to change: were we killed right after it, nobody could tell any more."""
+        if diff:
+            tagging = self.manifest.tagging.model_copy(update={"changes": diff})
+            self.manifest = self.manifest.changed(tagging=tagging)
+            manifests.write(self.folder, self.manifest)
+
+    def _write(self, known: Metadata, old: atoms.Tags, new: atoms.Tags, picture: bytes | None) -> None:
+        if old == new and picture is None:
+            return
+        by_beets = self.settings.tagging.tagger == "beets" and old != new
+
+        def first(copy: Path) -> None:
+            if by_beets:
+                self.problems += beets.tag(copy, known, self.settings.tagging, left=self.left)
+
+        # What beets does not know of, and what a person said, is then added by our own writer.
+        tag_writing.write(
+            self.file, new, programs=self.programs, left=self.left, picture=picture, first=first
+        )
+
+    def _tagged(
+        self,
+        found: Found,
+        known: Metadata,
+        old: atoms.Tags,
+        new: atoms.Tags,
+        picture: bytes | None,
+        origin: str,
+    ) -> Tagged:
+        held = new if self.dry_run else atoms.read(self.file)
+        seconds = float(atoms.opened(self.file).info.length)
+        needs = validation.check(self.manifest, known, held, seconds, self.scheme)
+        diff = _with_cover(atoms.changes(old, held), self.manifest, picture, origin)
+        written = not self.dry_run and bool(diff)
+        before = self.manifest.tagging
+        with self.file.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        tagging = before.model_copy(
+            update={
+                "tagger": self.settings.tagging.tagger,
+                "took": round(self.clock.monotonic() - self.began, 3),
+                "metadata": known,
+                "confidence": found.confidence,
+                "why": found.why,
+                "candidates": _candidates(found),
+                # A second run that changes nothing does not take away what the first one changed.
+                "changes": diff or before.changes,
+                "cover": _cover_record(picture, origin) or before.cover,
+                "size": self.file.stat().st_size,
+                "sha256": digest,
+                "notes": tuple(self.problems),
+                "error": None,
+            }
+        )
+        manifest = self.manifest.changed(
+            state="tagged",
+            needs_person=needs,
+            next_action=self._next(needs),
+            localisation=self._localisation(known),
+            tagging=tagging,
+        )
+        return self._done(manifest, diff, needs, written)
+
+    def _unsure(self, found: Unsure) -> Tagged:
+        need = Need(code="unsure_match", text=f"{found.why.rstrip('.')}: say which book it is by an override")
+        tagging = self.manifest.tagging.model_copy(
+            update={
+                "why": found.why,
+                "confidence": found.confidence,
+                "candidates": _candidates(found),
+                "took": round(self.clock.monotonic() - self.began, 3),
+                "notes": tuple(self.problems),
+                "error": None,
+            }
+        )
+        state: State = "tagged" if self.manifest.tagging.metadata is not None else "converted"
+        manifest = self.manifest.changed(
+            state=state, needs_person=(need,), next_action="review", tagging=tagging
+        )
+        return self._done(manifest, (), (need,), False)
+
+    def _done(
+        self, manifest: Manifest, diff: tuple[TagChange, ...], needs: Sequence[Need], written: bool
+    ) -> Tagged:
+        manifest = manifest.changed(updated=manifests.moment(self.clock.now()), medialift=__version__)
+        if not self.dry_run:
+            if self.plugins is not None:
+                manifest = self._with_fields(manifest, self.plugins)
+            manifests.write(self.folder, manifest)
+            if self.plugins is not None:
+                self.problems += self.plugins.after("tag", manifest)
+        told = [need.text for need in needs]
+        return Tagged(manifest, diff, manifest.state, told, written, tuple(self.problems))
+
+    def _with_fields(self, manifest: Manifest, plugins: Hooks) -> Manifest:
+        fields = plugins.manifest_fields(manifest)
+        try:
+            # What cannot stand in a manifest must not keep the book from having one.
+            fields = json.loads(json.dumps(dict(fields)))
+        except (TypeError, ValueError) as error:
+            self.problems.append(f"Fields of plug-ins cannot be written as JSON: {error}")
+            return manifest
+        return manifest.changed(plugins={**manifest.plugins, **fields})
+
+    def _next(self, needs: Sequence[Need]) -> NextAction:
+        if needs and not self.manifest.approval.approved:
+            return "review"
+        if self.settings.hold and not self.manifest.approval.approved:
+            return "approve"
+        return "deliver" if self.settings.destinations else "none"
+
+    def _localisation(self, known: Metadata) -> Localisation:
+        tagging = self.settings.tagging
+        regions = dict.fromkeys((tagging.region, *tagging.fallback_regions))
+        return Localisation(
+            region=known.region, regions_asked=tuple(regions), language=known.language, scheme=self.scheme
+        )
+
+
+def _candidates(found: Found | Unsure) -> tuple[CandidateRecord, ...]:
+    return tuple(CandidateRecord.of(one) for one in found.candidates)
+
+
+def _cover_record(picture: bytes | None, origin: str) -> Cover | None:
+    if picture is None:
+        return None
+    return Cover(
+        origin=origin,
+        format=atoms.picture_format(picture),
+        size=len(picture),
+        sha256=hashlib.sha256(picture).hexdigest(),
+    )
+
+
+def _with_cover(
+    changes: tuple[TagChange, ...], manifest: Manifest, picture: bytes | None, origin: str
+) -> tuple[TagChange, ...]:
+    if picture is None:
+        return changes
+    before = manifest.tagging.cover or manifest.conversion.cover
+    return (*changes, TagChange(field="COVER", old=before.origin if before else "", new=origin))
+
+
+def _told(error: BaseException) -> ErrorRecord:
+    if isinstance(error, MedialiftError):
+        return ErrorRecord.model_validate(error.to_dict())
+    if isinstance(error, OSError):
+        return ErrorRecord(
+            kind="transient", what=error.strerror or str(error), subject=str(error.filename or "")
+        )
+    return ErrorRecord(kind="unknown", what=f"{type(error).__name__}: {error}")
+
+
+def _record(folder: Path, manifest: Manifest, error: MedialiftError | OSError, clock: Clock) -> None:
+    tagging = manifest.tagging.model_copy(update={"error": _told(error)})
+    told = manifest.changed(tagging=tagging, updated=manifests.moment(clock.now()), medialift=__version__)
+    try:
+        manifests.write(folder, told)
+    except OSError:
+        # Where the disk is full or the folder is gone, the error itself is what matters.
+        return
