@@ -70,6 +70,7 @@ def write(
         Transient: `stop` was set.
         OSError: it cannot be written (disk full), or a source cannot be read.
     """
+    track = track.without_padding()
     texts = [_text(chapter.title) for chapter in chapters]
     items = _with_cover(track.items, cover)
     ftyp = box(b"ftyp", b"M4B ", struct.pack(">I", 512), b"M4B ", b"M4A ", b"mp42", b"isom", b"iso2")

@@ -6,7 +6,8 @@ It is what reading an MP4 or ADTS file gives, what joining and encoding make, an
 from __future__ import annotations
 
 from array import array
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 
@@ -57,3 +58,27 @@ class Track:
     def bytes(self) -> int:
         """Size of all frames."""
         return sum(self.sizes)
+
+    def between(self, first: int, after: int) -> Iterator[Stretch]:
+        """The stretches of the frames from number `first` up to but without `after`."""
+        at = 0
+        for stretch in self.stretches:
+            begin, end = max(first, at), min(after, at + stretch.frames)
+            if begin < end:
+                skipped = sum(self.sizes[at:begin]) + (begin - at) * stretch.header
+                yield Stretch(stretch.path, stretch.offset + skipped, end - begin, stretch.header)
+            at += stretch.frames
+
+    def without_padding(self) -> Track:
+        """The same track without frames at its end of which nothing is heard."""
+        left, kept, durations = self.start + self.samples, 0, []
+        for count, length in self.durations:
+            wanted = min(count, -(-left // length) if length else count)
+            if wanted <= 0:
+                break
+            durations.append((wanted, length))
+            kept, left = kept + wanted, left - wanted * length
+        if kept == self.frames:
+            return self
+        stretches = tuple(self.between(0, kept))
+        return replace(self, sizes=self.sizes[:kept], durations=tuple(durations), stretches=stretches)
