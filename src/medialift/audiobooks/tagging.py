@@ -30,6 +30,7 @@ from medialift.audiobooks.manifest import (
     State,
     TagChange,
 )
+from medialift.audiobooks.metadata.languages import language_word
 from medialift.audiobooks.metadata.model import Clues, Found, Metadata, Unsure
 from medialift.audiobooks.overrides import Override
 from medialift.audiobooks.programs import Programs
@@ -228,7 +229,7 @@ class _Tagging:
         known = overrides.apply(found.metadata, self.manifest.override)
         if not known.language and self.settings.language and "language" not in self.manifest.override:
             origin = {**known.origin, "language": "settings"}
-            return replace(known, language=self.settings.language, origin=origin)
+            return replace(known, language=language_word(self.settings.language), origin=origin)
         return known
 
     def _previous(self) -> dict[str, str]:
