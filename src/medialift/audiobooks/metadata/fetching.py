@@ -31,7 +31,7 @@ _LISTEN_SECONDS = 0.1
 _REDIRECTS = 3
 _MOVED = (301, 302, 303, 307, 308)
 _ABSENT = (404, 410)
-_PATIENCE = Patience(limit=3, first=0.5, longest=5.0)
+PATIENCE = Patience(limit=3, first=0.5, longest=5.0)
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Fetcher:
     token: Token | None = None
     stop: Event = field(default_factory=Event)
     clock: Clock = field(default_factory=SystemClock)
-    patience: Patience = field(default_factory=lambda: _PATIENCE)
+    patience: Patience = field(default_factory=lambda: PATIENCE)
     request_seconds: float = _REQUEST_SECONDS
 
     def __post_init__(self) -> None:

@@ -98,6 +98,8 @@ class Clues:
 
     Attributes:
         title, authors, narrators, series, year, asin, isbn, language: empty when nothing says them.
+        other_titles: other readings of its tags and names, the likeliest first.
+        abridged: None when nothing says it.
         seconds: how long it plays, by its decoded samples; 0: unknown.
         folder: where local metadata and covers lie; None when there are none to be looked for.
         asin_from: what the ASIN was read from: "override", "tags", "metadata.yml", "name", "".
@@ -116,6 +118,7 @@ class Clues:
     language: str = ""
     publisher: str = ""
     description: str = ""
+    other_titles: tuple[str, ...] = ()
     abridged: bool | None = None
     seconds: float = 0.0
     folder: Path | None = None

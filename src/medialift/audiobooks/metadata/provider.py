@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -14,6 +14,14 @@ class Told:
     """What a provider says, and what it could not make sense of, a sentence each."""
 
     metadata: Metadata | None
+    problems: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """What a search found, the most relevant first, and what went wrong meanwhile, a sentence each."""
+
+    books: Sequence[Metadata]
     problems: tuple[str, ...] = ()
 
 
@@ -30,6 +38,7 @@ class Local(Protocol):
 
         Raises:
             Permanent: a file that a person wrote is wrong, and where.
+            Transient: it cannot be read now.
         """
         ...
 
@@ -47,12 +56,13 @@ class Catalogue(Protocol):
 
         Raises:
             Transient: it does not answer now.
-            Misfit: no answer of it can be understood.
+            Misfit: what it answers is not understood.
+            Permanent: it lets us not in.
         """
         ...
 
-    def search(self, clues: Clues, region: str) -> tuple[Sequence[Metadata], tuple[str, ...]]:
-        """Books that may be the one, the most likely first, and what went wrong meanwhile.
+    def search(self, words: Mapping[str, str], region: str) -> Listed:
+        """Books for `title` and `author`, or for `keywords`.
 
         Raises:
             As `by_asin`.

@@ -25,6 +25,8 @@ _ROMAN = {
 }
 # One letter is a numeral only behind a word that counts: "Malcolm X" is no tenth.
 _SHORT_ROMAN = {"i": "1", "v": "5", "x": "10"}
+OTHER_NUMBER = 0.4
+"""The most that titles are alike whose numbers differ."""
 _INITIALS = re.compile(r"\b([^\W\d_])\.(?=\s*\w|\s*$)")
 
 
@@ -56,7 +58,7 @@ def title_words(title: str) -> list[str]:
 
 
 def title_likeness(one: str, other: str) -> float:
-    """How much two titles are alike, 0 to 1. Titles whose numbers differ are two volumes: 0.4 at most."""
+    """How much two titles are alike, 0 to 1: at most `OTHER_NUMBER` when they are of two volumes."""
     left, right = title_words(one), title_words(other)
     if not left or not right:
         return 0.0
@@ -64,7 +66,7 @@ def title_likeness(one: str, other: str) -> float:
         return 1.0
     ratio = _ratio(" ".join(left), " ".join(right))
     if _numbers(left) != _numbers(right):
-        return min(ratio, 0.4)
+        return min(ratio, OTHER_NUMBER)
     # Letters that are alike do not make two words one: "The Lost Boys" and "The Lost Toys" differ in a word.
     shared = len(set(left) & set(right)) / max(len(set(left)), len(set(right)))
     return min(ratio, 0.55 + 0.45 * shared) if shared < 1 else ratio
