@@ -841,7 +841,7 @@ def explain(loaded: Loaded) -> list[Explained]:
             value=plain(getattr(within(loaded.settings, section), name)),
             default=plain(field.get_default(call_default_factory=True)),
             origin=_origin(loaded, section, name),
-            kind=_kind(field),
+            kind=kind_of(field),
             documentation=field.description or "",
             secret=_is_secret(field),
             variable=_variable(section, name),
@@ -1011,7 +1011,7 @@ def _is_secret(field: FieldInfo) -> bool:
     return field.annotation is SecretStr or SecretStr in get_args(field.annotation)
 
 
-def _kind(field: FieldInfo) -> str:
+def kind_of(field: FieldInfo) -> str:
     """What a person writes: text, number, size, duration, path, address, list, secret, or the choices."""
     if _is_secret(field):
         return "list of secrets" if get_origin(field.annotation) is tuple else "secret"

@@ -154,7 +154,7 @@ class _Delivery:
 
     def _brought(self) -> tuple[Delivered, DeliveryRecord]:
         limits = Limits(time.monotonic() + self.wanted.timeout, self.stop)
-        library = _library(self.wanted, self.settings, limits)
+        library = library_of(self.wanted, self.settings, limits)
         library.ready()
         at = library.settled(self._place())
         with self._alone(library.shown(at.path), limits), tempfile.TemporaryDirectory() as scratch:
@@ -304,7 +304,7 @@ class _Held:
         self._context.__exit__(*error)
 
 
-def _library(wanted: DestinationSettings, settings: AudiobooksSettings, limits: Limits) -> Library:
+def library_of(wanted: DestinationSettings, settings: AudiobooksSettings, limits: Limits) -> Library:
     """The library of a destination.
 
     Raises:

@@ -1,0 +1,96 @@
+"""Whether the intake can work as it is set up: every fault at once, each with what to do about it.
+
+Wrong values are refused when the settings are read. Here it is looked at what they name: folders, programs,
+libraries, tokens, plug-ins, the ledger, the port.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
+
+from medialift.audiobooks.validating import libraries, places, reachable
+from medialift.audiobooks.validating.fault import Fault, destination
+from medialift.audiobooks.validating.values import values
+from medialift.errors import Permanent
+from medialift.settings import Settings
+
+__all__ = ["Fault", "check", "refuse", "require"]
+
+_SECONDS = 30.0
+"""A check that takes longer has failed: a mount that hangs never answers."""
+
+_Look = tuple[str, Callable[[], Iterable[Fault]]]
+
+
+def check(settings: Settings, *, ledger: bool = True, port: bool = True) -> list[Fault]:
+    """Everything that is wrong, faults before warnings. Nothing is changed; a file is tried in each folder.
+
+    Args:
+        ledger: look whether the database answers, and is of this version.
+        port: look whether the port of /health is free, or is answered by this very service.
+    """
+    audiobooks = settings.audiobooks
+    looks: list[_Look] = [
+        ("audiobooks", partial(values, settings)),
+        ("ffmpeg", partial(reachable.engine, audiobooks)),
+        ("audiobooks.tagging", partial(reachable.tagging, audiobooks)),
+        ("audiobooks.plugins", partial(reachable.plugins, audiobooks)),
+        ("audiobooks", partial(places.nesting, audiobooks)),
+    ]
+    for name, path in places.folders(audiobooks):
+        looks.append((f"audiobooks.{name}", partial(places.folder, name, path, audiobooks)))
+    for name, wanted in audiobooks.destinations.items():
+        looks.append((destination(name), partial(libraries.library, name, wanted, audiobooks)))
+    if ledger:
+        looks.append(("database", partial(reachable.ledger, settings)))
+    if port and audiobooks.health_port:
+        looks.append(("audiobooks.health_port", partial(reachable.port, audiobooks)))
+    found = [fault for part in _looked(looks) for fault in part]
+    return sorted(dict.fromkeys(found), key=lambda fault: fault.kind)
+
+
+def require(settings: Settings, *, ledger: bool = True, port: bool = True) -> list[Fault]:
+    """The warnings, when there is no fault.
+
+    Raises:
+        Permanent: there are faults; all of them are named, each with its fix.
+    """
+    found = check(settings, ledger=ledger, port=port)
+    refuse(found)
+    return found
+
+
+def refuse(found: Sequence[Fault]) -> None:
+    """Raises:
+    Permanent: there are faults among them; all are named, each with its fix.
+    """
+    if faults := [fault for fault in found if fault.kind == "fault"]:
+        raise Permanent(
+            "A setting of the audiobooks is wrong"
+            if len(faults) == 1
+            else f"{len(faults)} things of the audiobooks' settings are wrong",
+            "; ".join(f"{fault.where}: {fault.what}" for fault in faults),
+            "; ".join(dict.fromkeys(fault.fix for fault in faults)),
+        )
+
+
+def _looked(looks: Sequence[_Look]) -> Iterator[list[Fault]]:
+    """Every look, at once; none is waited for longer than half a minute."""
+    pool = ThreadPoolExecutor(16, thread_name_prefix="validate")
+    try:
+        asked = [(where, pool.submit(_all, look)) for where, look in looks]
+        wait([future for _, future in asked], timeout=_SECONDS)
+        for where, future in asked:
+            if future.done():
+                yield future.result()
+            else:
+                why = f"it did not answer within {_SECONDS:g} s"
+                yield [Fault(where, why, "Look whether a mount or a server hangs")]
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _all(look: Callable[[], Iterable[Fault]]) -> list[Fault]:
+    return list(look())

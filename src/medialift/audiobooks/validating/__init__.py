@@ -1,0 +1,1 @@
+"""The single looks of `validate`, by what they are about."""

@@ -1,0 +1,115 @@
+"""What the intake needs beside its folders: ffmpeg, taggers, plug-ins, the ledger, a port."""
+
+from __future__ import annotations
+
+import errno
+import importlib.util
+import shutil
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+
+from medialift.audiobooks import programs
+from medialift.audiobooks.validating.fault import Fault, of_error
+from medialift.audiobooks.validating.libraries import token
+from medialift.errors import MedialiftError
+from medialift.queueing.database import Database
+from medialift.settings import AudiobooksSettings, Settings
+
+
+def engine(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
+    """What this host's ffmpeg cannot do."""
+    try:
+        known = programs.encoders(programs.found())
+    except MedialiftError as error:
+        yield of_error("ffmpeg", error)
+        return
+    wanted = "aac" if audiobooks.encoder == "auto" else audiobooks.encoder
+    if wanted not in known:
+        yield Fault(
+            "audiobooks.encoder",
+            f"this host's ffmpeg has no encoder {wanted}",
+            "Set encoder to auto, or install an ffmpeg that was built with it",
+        )
+
+
+def tagging(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
+    """What tagging lacks."""
+    tagging = audiobooks.tagging
+    if tagging.mode == "off":
+        return
+    if tagging.tagger == "beets" and shutil.which(tagging.beet) is None:
+        yield Fault(
+            "audiobooks.tagging.beet",
+            f"there is no program {tagging.beet}",
+            "Install beets with beets-audible (the role does with audiobooks_beets), or set tagger to own",
+        )
+    if not tagging.providers:
+        yield Fault(
+            "audiobooks.tagging.providers",
+            "nobody is asked, so no book is known",
+            "Name one, or set mode to off",
+            "warning",
+        )
+    yield from token("audiobooks.tagging.token_file", tagging.token_file)
+
+
+def plugins(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
+    """Plug-ins that are not there; none is run."""
+    for name in audiobooks.plugins:
+        if name.startswith("/"):
+            if not Path(name).is_file():
+                yield Fault("audiobooks.plugins", f"there is no file {name}", "Correct its path")
+            continue
+        try:
+            there = importlib.util.find_spec(name) is not None
+        except (ImportError, ValueError):
+            there = False
+        if not there:
+            yield Fault(
+                "audiobooks.plugins",
+                f"{name} cannot be imported",
+                "Install it beside medialift, or name its file by an absolute path",
+            )
+
+
+def ledger(settings: Settings) -> Iterator[Fault]:
+    """Why the ledger cannot be used."""
+    try:
+        with Database.open(settings.database) as database:
+            database.check()
+    except MedialiftError as error:
+        yield of_error("database", error)
+
+
+def port(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
+    """Why /health cannot be served."""
+    address = (audiobooks.health_host, audiobooks.health_port)
+    try:
+        family = socket.getaddrinfo(*address, type=socket.SOCK_STREAM)[0][0]
+        with socket.socket(family) as probe:
+            # As the service does: a connection that ended a moment ago does not keep the port.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE and _ourselves(audiobooks):
+            return
+        yield Fault(
+            "audiobooks.health_port",
+            f"{address[0]}:{address[1]} cannot be listened at: {error.strerror or error}",
+            "Choose another port or address, or 0 for none",
+        )
+
+
+def _ourselves(audiobooks: AudiobooksSettings) -> bool:
+    """Whether this very service answers at the port."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(audiobooks.health_host, audiobooks.health_host)  # noqa: S104
+    try:
+        told = httpx.get(
+            f"http://{host}:{audiobooks.health_port}/health", timeout=15.0, trust_env=False
+        ).json()
+    except (httpx.HTTPError, ValueError):
+        return False
+    return isinstance(told, dict) and {"live", "ready", "checks"} <= set(told)
