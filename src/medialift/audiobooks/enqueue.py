@@ -16,7 +16,7 @@ from uuid import uuid4
 from sqlalchemy import Connection, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
-from medialift.audiobooks import book_record, todo
+from medialift.audiobooks import book_record, notices, todo
 from medialift.audiobooks.book import Book, Refused
 from medialift.audiobooks.stages import CONVERT, CONVERT_PRIORITY, PIPELINE, key_of
 from medialift.queueing import doorbell
@@ -164,7 +164,12 @@ def _refuse(connection: Connection, names: Mapping[str, str], row: Row[Any] | No
         "why": why,
         "payload": {"why": refused.why, "hint": refused.hint, "tree": refused.tree},
     }
-    return connection.execute(_REFUSE, given).first() is not None
+    written = connection.execute(_REFUSE, given).scalar_one_or_none()
+    if written is None:
+        return False
+    told = notices.refused(refused.key, refused.why, refused.hint, refused.tree)
+    todo.add(connection, names["collection"], written, "tell", told)
+    return True
 
 
 def _forget(connection: Connection, rows: Sequence[Row[Any]], there: Callable[[str], bool]) -> list[str]:

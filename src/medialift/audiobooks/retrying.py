@@ -1,0 +1,120 @@
+"""Taking books up again by hand: one that failed, waits for a person, or is to be done once more."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection, Row, text
+
+from medialift.audiobooks import failures
+from medialift.audiobooks.enqueue import REFUSED
+from medialift.audiobooks.holding import holding
+from medialift.audiobooks.stages import CONVERT, PIPELINE, STAGES, key_of, parted
+from medialift.errors import Permanent
+from medialift.queueing import doorbell
+from medialift.queueing.database import Database
+from medialift.settings import AudiobooksSettings
+
+_ALL_FAILED = text(
+    "select id, key, state, error_kind, payload from item where pipeline = :pipeline"
+    " and collection = :collection and state = 'failed' and error_kind is distinct from :refused order by id"
+)
+_NAMED = text(
+    "select id, key, state, error_kind, payload from item where pipeline = :pipeline"
+    " and collection = :collection and key = any(:keys) order by id"
+)
+# Another order, or the book that the earlier one made would be taken for what is wanted now.
+_AGAIN = text(
+    """
+update item
+   set state = 'ready', attempts = 0, not_before = now(), cancel = false, result = null, error_kind = null,
+       error_text = null, changed = now(),
+       fingerprint = payload->'book'->>'fingerprint',
+       payload = (payload - 'put_aside' - 'kept') || jsonb_build_object('order', cast(:order as text))
+ where id = :id and state <> 'leased' returning id
+"""
+)
+_NOT_ASIDE = text("delete from audiobook_todo where item_id = :id and what = 'put_aside'")
+
+
+@dataclass(frozen=True)
+class Retried:
+    """How many are taken up again, and the books that were moved back into the inbox, by their paths in it."""
+
+    count: int = 0
+    moved_back: tuple[str, ...] = ()
+
+
+def retry(
+    settings: AudiobooksSettings, database: Database, keys: Sequence[str], *, every: bool = False
+) -> Retried:
+    """Take up again what is named, or everything that failed.
+
+    Raises:
+        Permanent: nothing is named; a key is not known, or is refused as it lies; its place in the inbox is
+            taken by something else; its sources are not there any more.
+        Transient: somebody works on a book.
+    """
+    if not keys and not every:
+        raise Permanent("Nothing is named that is to be done again", "", "Name books, or say all")
+    names = {"pipeline": PIPELINE, "collection": settings.collection}
+    with database.engine.connect() as connection:
+        if every:
+            rows = list(connection.execute(_ALL_FAILED, {**names, "refused": REFUSED}))
+        else:
+            rows = [row for key in keys for row in _named(connection, names, key)]
+    count, moved = 0, []
+    for row in rows:
+        stage, name = parted(row.key)
+        with holding(settings, row.key):
+            if stage == CONVERT and _bring_back(settings, row, name):
+                moved.append(name)
+            with database.engine.begin() as connection:
+                count += _again(connection, row)
+    with database.engine.begin() as connection:
+        doorbell.ring(connection, PIPELINE, settings.collection, job_size=1)
+    return Retried(count, tuple(moved))
+
+
+def _named(connection: Connection, names: dict[str, str], key: str) -> list[Row[Any]]:
+    """The items that a person means: by their key, by a path in the inbox, or by a folder in converted."""
+    stage = key.partition("/")[0]
+    meant = [key] if stage in STAGES else []
+    meant += [key_of(CONVERT, key.strip("/"))]
+    meant += [key_of(one, key) for one in STAGES if one != CONVERT]
+    rows = {row.key: row for row in connection.execute(_NAMED, {**names, "keys": meant})}
+    found = [rows[one] for one in meant if one in rows]
+    if not found:
+        raise Permanent("This book is not known", key, "See what `status` lists")
+    # Of several stages of one name, what did not end well is meant.
+    open_ones = [row for row in found if row.state in ("failed", "skipped", "cancelled")]
+    return (open_ones or found)[:1]
+
+
+def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str) -> bool:
+    """Have the sources lie in the inbox; whether they had to be moved there."""
+    if row.error_kind == REFUSED:
+        raise Permanent(
+            "This folder cannot be taken as it is", name, row.payload.get("hint") or "See what `status` tells"
+        )
+    target = settings.inbox / name
+    if os.path.lexists(target):
+        return False
+    aside = row.payload.get("put_aside")
+    if not aside or not Path(aside).exists():
+        raise Permanent(
+            "The sources of this book are not in the inbox", name, "Copy them there: it is taken up by itself"
+        )
+    failures.bring_back(Path(aside), target)
+    return True
+
+
+def _again(connection: Connection, row: Row[Any]) -> int:
+    connection.execute(_NOT_ASIDE, {"id": row.id})
+    given = {"id": row.id, "order": uuid4().hex}
+    return int(connection.execute(_AGAIN, given).first() is not None)
