@@ -204,9 +204,9 @@ def translate(environment: Mapping[str, str]) -> Translated:
                 values[old.variable] = old.read(given)
                 origins[old.variable] = old.name
             except ValueError as wrong:
-                faults.append(
-                    (old.name, f"{given!r} cannot be used: {wrong}", f"Correct it, or set {old.variable}")
-                )
+                # A token that was put where the path of its file belongs is not shown.
+                shown = "its value" if "TOKEN" in old.name else repr(given)
+                faults.append((old.name, f"{shown} cannot be used: {wrong}", f"Correct {old.name}"))
     return Translated(values, origins, tuple(ignored), tuple(dict.fromkeys(faults)))
 
 
