@@ -78,8 +78,8 @@ class Intake:
 
 
 def name_here(settings: Settings) -> str:
-    """The name of the one service of this collection here."""
-    return f"{settings.workers.name or socket.gethostname()}-{settings.audiobooks.collection}"
+    """The name of the one service of this collection here: its own, or the host's with the collection's."""
+    return settings.workers.name or f"{socket.gethostname()}-{settings.audiobooks.collection}"
 
 
 def pace_of(settings: Settings, parallel: int) -> Pace:
