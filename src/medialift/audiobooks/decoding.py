@@ -79,11 +79,13 @@ def argv(programs: Programs, group: Group, form: Format) -> list[str]:
         # Only files, whatever a list that calls itself audio may name.
         words += ["-protocol_whitelist", "file", "-i", f"file:{source.path}"]
         end = heard(source)
-        cut = f"atrim=end_sample={end}," if end else ""
-        chains.append(
-            f"[{number}:{source.stream}]{cut}"
-            f"aformat=sample_fmts=flt:sample_rates={form.rate}:channel_layouts={layout}[a{number}]"
-        )
+        steps = [
+            *([f"atrim=end_sample={end}"] if end else []),
+            # ffmpeg's own way from mono to stereo makes a part softer than the others.
+            *(["pan=stereo|c0=c0|c1=c0"] if (source.channels, form.channels) == (1, 2) else []),
+            f"aformat=sample_fmts=flt:sample_rates={form.rate}:channel_layouts={layout}",
+        ]
+        chains.append(f"[{number}:{source.stream}]{','.join(steps)}[a{number}]")
     joined = "".join(f"[a{number}]" for number in range(len(group.sources)))
     chains.append(f"{joined}concat=n={len(group.sources)}:v=0:a=1[all]")
     return [*words, "-filter_complex", ";".join(chains), "-map", "[all]", "-f", "f32le", "pipe:1"]

@@ -45,6 +45,8 @@ _UNDETERMINED = 0x55C4
 _AUDIO, _TEXT = 1, 2
 """The numbers of the two tracks."""
 _JPEG, _PNG = 13, 14
+_LARGEST_TABLES = 1 << 27
+"""Bytes that the tables take at most: 4 for each frame of 300 hours, and chapters beside."""
 _PNG_START = b"\x89PNG\r\n\x1a\n"
 
 
@@ -72,17 +74,23 @@ def write(
     """
     track = track.without_padding()
     texts = [_text(chapter.title) for chapter in chapters]
+    with atomic.replacing(target) as file:
+        file.write(head(track, chapters=chapters, cover=cover))
+        file.writelines(texts)
+        _copy(track, file, stop or Event(), frozenset(done_with))
+
+
+def head(track: Track, *, chapters: Sequence[Chapter] = (), cover: bytes | None = None) -> bytes:
+    """All that comes before the texts of the chapters and the frames: the tables that tell where those lie."""
+    texts = [_text(chapter.title) for chapter in chapters]
     items = _with_cover(track.items, cover)
     ftyp = box(b"ftyp", b"M4B ", struct.pack(">I", 512), b"M4B ", b"M4A ", b"mp42", b"isom", b"iso2")
     payload = sum(map(len, texts)) + track.bytes
-    head = _mdat_head(payload)
-    wide = len(ftyp) + len(head) + payload + (1 << 26) > LARGEST_32  # with room for the tables themselves
+    mdat = _mdat_head(payload)
+    # The tables tell offsets that depend on their own length, which depends on how wide offsets are.
+    wide = len(ftyp) + _LARGEST_TABLES + len(items) + len(mdat) + payload > LARGEST_32
     length = len(_moov(track, chapters, texts, items, 0, wide))
-    begin = len(ftyp) + length + len(head)
-    moov = _moov(track, chapters, texts, items, begin, wide)
-    with atomic.replacing(target) as file:
-        file.writelines((ftyp, moov, head, *texts))
-        _copy(track, file, stop or Event(), frozenset(done_with))
+    return ftyp + _moov(track, chapters, texts, items, len(ftyp) + length + len(mdat), wide) + mdat
 
 
 def _mdat_head(payload: int) -> bytes:

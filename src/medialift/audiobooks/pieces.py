@@ -1,9 +1,9 @@
 """Splitting a book into pieces that are encoded at once, so that joined they equal what one pass gives.
 
 AAC codes frames of 1024 samples, each with half of the one before. All pieces are cut on one grid of such
-frames; each begins eight frames earlier than it is wanted, so that its encoder has come to the state that a
-single one would have, and is fed a little more than it is wanted for. What is too much is thrown away: frame
-k of the book is then the same whichever encoder made it.
+frames; each begins some frames earlier than it is wanted, so that its encoder has come to where a single one
+would be, and is fed a little more than it is wanted for. What is too much is thrown away: nothing is heard
+where two pieces meet.
 
 The encoder is given `lead` silent samples before the book, so that the book ends exactly where a frame does:
 a decoder that knows nothing of ends then plays no sample too many. The edit list leaves them away again.
@@ -18,10 +18,11 @@ from itertools import accumulate
 
 from medialift.audiobooks.adts import FRAME_SAMPLES
 
-_OVERLAP_FRAMES = 8
+_OVERLAP_FRAMES = 64
+"""A second and a half: after eight a decoder hears no seam, after these hardly a sample differs near it."""
 _MARGIN_FRAMES = 4
 """What an encoder looks ahead (a frame or two), and what it holds back."""
-_LEAST_SECONDS = 20
+_LEAST_SECONDS = 30
 """Of a piece: below it, starting one more encoder costs more than it gains."""
 
 
