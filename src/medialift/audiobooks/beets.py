@@ -20,6 +20,7 @@ import os
 import sqlite3
 import tempfile
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,7 @@ from medialift.settings import TaggingSettings
 
 FOLDER_PREFIX = ".beets-"
 _PLUGINS = Path(__file__).with_name("beets_plugin")
-# beets-audible reads the date's parts; where none is known, what it writes of this one is taken away again.
+# beets-audible needs a date: where none is known, what it writes of this one is taken away again.
 _NO_DATE = "1900-01-01"
 _REGIONS = ("au", "ca", "de", "es", "fr", "in", "it", "jp", "us", "uk")
 _TLDS = {"au": "com.au", "us": "com", "uk": "co.uk", "jp": "co.jp"}
@@ -42,8 +43,21 @@ _TLDS = {"au": "com.au", "us": "com", "uk": "co.uk", "jp": "co.jp"}
 _SHARE = 0.5
 
 
-def tag(book: Path, known: Metadata, settings: TaggingSettings, *, left: TimeLeft) -> list[str]:
-    """Have beets tag a book in place; what went wrong on the way and did not matter, a sentence each.
+@dataclass(frozen=True)
+class Outcome:
+    """What beets did.
+
+    Attributes:
+        asked: it found the book by itself; otherwise it wrote what it was told.
+        problems: what went wrong on the way and did not matter, a sentence each.
+    """
+
+    asked: bool
+    problems: tuple[str, ...] = ()
+
+
+def tag(book: Path, known: Metadata, settings: TaggingSettings, *, left: TimeLeft) -> Outcome:
+    """Have beets tag a book in place.
 
     Args:
         book: a copy that may be lost: whoever calls compares its sound and chapters afterwards.
@@ -53,7 +67,7 @@ def tag(book: Path, known: Metadata, settings: TaggingSettings, *, left: TimeLef
         Permanent: beets or beets-audible is not installed, or did not tag the book.
         Transient: out of time, or stopped.
     """
-    problems: list[str] = []
+    problems: tuple[str, ...] = ()
     with tempfile.TemporaryDirectory(prefix=FOLDER_PREFIX, dir=book.parent) as name:
         world = _World(Path(name), settings, left)
         inside = world.take(book)
@@ -65,15 +79,15 @@ def tag(book: Path, known: Metadata, settings: TaggingSettings, *, left: TimeLef
                     left.seconds()  # it was not only beets' share of the time that is over
                     why = error.what
                 if not why:
-                    return problems
-                problems.append(f"beets did not tag the book by its ASIN ({why}): it was told what is known")
+                    return Outcome(True)
+                problems = (f"beets did not tag the book by its ASIN ({why}): it was told what is known",)
             if why := world.by_metadata(inside, known):
                 raise Permanent(
                     f"beets did not tag the book: {why}",
                     book.name,
                     "Try `tagger: own`, or run beet with --verbose on a copy",
                 )
-            return problems
+            return Outcome(False, problems)
         finally:
             inside.replace(book)
 
@@ -102,6 +116,8 @@ class _World:
         told = yaml.safe_dump(_told(known), allow_unicode=True, sort_keys=False)
         (self._folder / "metadata.yml").write_text(told, encoding="utf-8")
         why = self._import("told", known, self._left.seconds())
+        if not known.release_date and not known.year:
+            _forget_date(book)
         held = atoms.read(book).get("\xa9alb", "")
         return why or ("" if held == known.title.strip() else f"the file holds the title {held!r}")
 
@@ -164,8 +180,8 @@ def _told(known: Metadata) -> dict[str, Any]:
     return {
         "title": known.title,
         "subtitle": known.subtitle or None,
-        "authors": list(known.authors) or ["Unknown"],
-        "narrators": list(known.narrators) or ["Unknown"],
+        "authors": list(known.authors),
+        "narrators": list(known.narrators),
         "description": known.description,
         "genres": list(known.genres),
         "releaseDate": yaml.safe_load(date),
@@ -185,3 +201,11 @@ def _imported(library: Path) -> bool:
             return bool(connection.execute("select count(*) from items").fetchone()[0])
         except sqlite3.DatabaseError:
             return False
+
+
+def _forget_date(book: Path) -> None:
+    file = atoms.opened(book)
+    for atom, value in list((file.tags or {}).items()):
+        if value in ([_NO_DATE], [_NO_DATE.encode()]):
+            del file.tags[atom]
+    file.save()

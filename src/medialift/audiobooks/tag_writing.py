@@ -29,18 +29,17 @@ _MOST_PICTURE_SECONDS = 30.0
 
 def write(
     file: Path,
-    tags: atoms.Tags,
+    tags: atoms.Tags | Callable[[Path], atoms.Tags],
     *,
     programs: Programs,
     left: TimeLeft,
     picture: bytes | None = None,
-    first: Callable[[Path], object] = lambda _copy: None,
 ) -> None:
     """Let a file hold these atoms of the table, and no empty ones; its other atoms stay.
 
     Args:
+        tags: the atoms, or what says them when it has done its own to the copy.
         picture: JPEG or PNG that becomes its only picture; None leaves what it has.
-        first: does something to the copy before the atoms are written.
 
     Raises:
         Permanent: it is no M4B; a picture cannot be decoded; or it would not have been the same book.
@@ -51,12 +50,12 @@ def write(
         check_picture(picture, programs, left)
 
     def edit(copy: Path) -> None:
-        first(copy)
+        wanted = tags(copy) if callable(tags) else tags
         opened = atoms.opened(copy)
-        atoms.put(opened, tags, picture)
+        atoms.put(opened, wanted, picture)
         _save(opened, copy)
-        if (held := atoms.read(copy)) != dict(tags):
-            different = ", ".join(change.field for change in atoms.changes(dict(tags), held))
+        if (held := atoms.read(copy)) != dict(wanted):
+            different = ", ".join(change.field for change in atoms.changes(wanted, held))
             raise Permanent(f"Tags read back are not those that were written: {different}", str(file))
 
     replace(file, edit, programs=programs, left=left)

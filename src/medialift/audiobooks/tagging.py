@@ -282,15 +282,30 @@ class _Tagging:
         if old == new and picture is None:
             return
         by_beets = self.settings.tagging.tagger == "beets" and old != new
-
-        def first(copy: Path) -> None:
-            if by_beets:
-                self.problems += beets.tag(copy, known, self.settings.tagging, left=self.left)
-
-        # What beets does not know of, and what a person said, is then added by our own writer.
         tag_writing.write(
-            self.file, new, programs=self.programs, left=self.left, picture=picture, first=first
+            self.file,
+            (lambda copy: self._by_beets(copy, known, old, new)) if by_beets else new,
+            programs=self.programs,
+            left=self.left,
+            picture=picture,
         )
+
+    def _by_beets(self, copy: Path, known: Metadata, old: atoms.Tags, new: atoms.Tags) -> atoms.Tags:
+        """Let beets tag the copy; all that it is to hold: beets' fields, what it does not know, and what a
+        person said."""
+        done = beets.tag(copy, known, self.settings.tagging, left=self.left)
+        self.problems += done.problems
+        if not done.asked:
+            return new
+        said = {"series" if name == "series_part" else name for name in self.manifest.override}
+        # A field of ours keeps to the scheme: its twin in the other one is not taken.
+        ours = said | {atoms.attribute(atom) for atom in new}
+        wrote = {
+            atom: text
+            for atom, text in atoms.read(copy).items()
+            if text != old.get(atom) and atoms.attribute(atom) not in (said if atom in new else ours)
+        }
+        return {**new, **wrote}
 
     def _tagged(
         self,
@@ -303,7 +318,7 @@ class _Tagging:
     ) -> Tagged:
         held = new if self.dry_run else atoms.read(self.file)
         seconds = float(atoms.opened(self.file).info.length)
-        needs = validation.check(self.manifest, known, held, seconds, self.scheme)
+        needs = validation.check(self.manifest, known, held, seconds)
         diff = _with_cover(atoms.changes(old, held), self.manifest, picture, origin)
         written = not self.dry_run and bool(diff)
         before = self.manifest.tagging

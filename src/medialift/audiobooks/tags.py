@@ -120,6 +120,11 @@ def wanted(metadata: Metadata, scheme: Scheme) -> dict[str, str]:
     }
 
 
+def attribute(atom: str) -> str:
+    """The field of Metadata that an atom of the table is made of; "" when it is always the same."""
+    return _LINES[atom].attribute
+
+
 def after(
     old: Tags, new: Tags, *, previous: Tags | None = None, emptied: Collection[str] = ()
 ) -> dict[str, str]:

@@ -12,6 +12,7 @@ from medialift.audiobooks.metadata.runtimes import runtime_likeness, runtime_wor
 
 # What a header may round; the exact length was proven at the conversion.
 _DURATION_SECONDS = 0.5
+_TELLING = ("\xa9alb", "aART", "\xa9wrt", atoms.FREEFORM + "ASIN")
 _CRITICAL: Mapping[str, tuple[NeedCode, str, str]] = {
     "title": ("missing_title", "\xa9nam", "a title"),
     "authors": ("missing_author", "aART", "an author"),
@@ -20,21 +21,15 @@ _CRITICAL: Mapping[str, tuple[NeedCode, str, str]] = {
 }
 
 
-def check(
-    manifest: Manifest, known: Metadata, held: atoms.Tags, seconds: float, scheme: atoms.Scheme
-) -> tuple[Need, ...]:
+def check(manifest: Manifest, known: Metadata, held: atoms.Tags, seconds: float) -> tuple[Need, ...]:
     """What a person must look at; nothing when all is well.
 
     Args:
         manifest: with the override that holds now. What it says is empty is not missed.
-        known: what was to be written. held: what the file now holds.
+        known: which book it is. held: what the file now holds.
         seconds: length of the file as its headers now say.
     """
-    return (
-        *_missing(manifest, held, seconds),
-        *_different(known, held, scheme),
-        *_contradicting(manifest, known),
-    )
+    return (*_missing(manifest, held, seconds), *_different(known, held), *_contradicting(manifest, known))
 
 
 def _missing(manifest: Manifest, held: atoms.Tags, seconds: float) -> list[Need]:
@@ -55,14 +50,14 @@ def _missing(manifest: Manifest, held: atoms.Tags, seconds: float) -> list[Need]
     return needs
 
 
-def _different(known: Metadata, held: atoms.Tags, scheme: atoms.Scheme) -> list[Need]:
-    wanted = atoms.wanted(known, scheme)
+def _different(known: Metadata, held: atoms.Tags) -> list[Need]:
+    """The fields that say which book it is must be those of the one that was found, whoever wrote them."""
+    wanted = {atom: text for atom, text in atoms.wanted(known, "both").items() if atom in _TELLING}
     fields = [one.field for one in atoms.changes({atom: held.get(atom, "") for atom in wanted}, wanted)]
     if not fields:
         return []
-    return [
-        Need(code="tags_differ", text=f"The file does not hold what was to be written: {', '.join(fields)}")
-    ]
+    told = f"The file does not hold what was found of {', '.join(fields)}: look at it, and tag it again"
+    return [Need(code="tags_differ", text=told)]
 
 
 def _contradicting(manifest: Manifest, known: Metadata) -> list[Need]:
