@@ -63,7 +63,9 @@ def _different(known: Metadata, held: atoms.Tags) -> list[Need]:
 def _contradicting(manifest: Manifest, known: Metadata) -> list[Need]:
     needs = []
     detected = manifest.sources.detected.asin
-    if detected and known.asin and detected != known.asin and "asin" not in manifest.override:
+    # Who wrote a file beside the book knows better than its tags.
+    said = "asin" in manifest.override or known.origin.get("asin") in ("metadata_yml", "opf")
+    if detected and known.asin and detected != known.asin and not said:
         told = (
             f"The sources say ASIN {detected}, and {known.asin} was found: say the right one by an override"
         )
