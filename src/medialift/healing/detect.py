@@ -55,7 +55,8 @@ def limits_of(
     def chosen(name: str) -> float:
         of_pipeline = getattr(own, name) if own is not None else None
         common: float = getattr(settings, name)
-        return float(next(one for one in (of_phase, of_pipeline, common) if one is not None))
+        told = (of_phase, of_pipeline, pipeline.times.get(name), common)
+        return float(next(one for one in told if one is not None))
 
     return Limits(
         floor=settings.floor,

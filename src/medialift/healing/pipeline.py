@@ -35,8 +35,12 @@ class Pipeline:
 
     Attributes:
         name: as the ledger has it.
-        unit: its systemd template with {number}: medialift-books-worker@{number}.service.
+        unit: its systemd template with {number}: medialift-books-worker@{number}.service. One without is a
+            service of which a host has one, number 1.
         target: the systemd target that takes its workers with it; enabled workers are linked to it.
+        label: what stands behind the host in the names of its workers: HOST-audiobooks@1.
+        times: thresholds that fit it better than the common ones, {"progress": 1800}: before them counts
+            what the settings say of this pipeline.
         command: what a worker runs, behind `python -m medialift`.
         starting: phases in which a worker is still initialising or discovering.
         discovering: phases in which a worker looks for work itself, and so has some although no item waits.
@@ -51,6 +55,8 @@ class Pipeline:
     name: str
     unit: str
     target: str = ""
+    label: str = ""
+    times: Mapping[str, float] = field(default_factory=dict)
     command: Sequence[str] = ()
     starting: frozenset[str] = frozenset({""})
     discovering: frozenset[str] = frozenset()
@@ -60,3 +66,8 @@ class Pipeline:
     mounts: Callable[[Settings], Sequence[Path]] = lambda _: ()
     disks: Callable[[Settings], Sequence[Path]] = lambda _: ()
     server: Callable[[Settings], ServerHealth] | None = None
+
+    @property
+    def alone(self) -> bool:
+        """A host has one worker of it at most."""
+        return "{number}" not in self.unit

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
+from medialift.audiobooks.stages import PIPELINE as AUDIOBOOKS_NAME
 from medialift.books.handler import client_of
 from medialift.books.plan_writing import PIPELINE as BOOKS_NAME
 from medialift.errors import MedialiftError, Permanent
@@ -57,6 +58,12 @@ def _books_mounts(settings: Settings) -> Sequence[Path]:
 def _books_disks(settings: Settings) -> Sequence[Path]:
     server = [settings.books.server_books] if settings.books.server_books is not None else []
     return [*server, *ledger_disks(settings)]
+
+
+def _libraries(settings: Settings) -> list[Path]:
+    """The libraries of audiobooks that are folders of this host."""
+    paths = (Path(one.path) for one in settings.audiobooks.destinations.values())
+    return [path for path in paths if path.is_absolute()]
 
 
 def _books_server(settings: Settings) -> ServerHealth:
@@ -131,4 +138,26 @@ BOOKS = Pipeline(
     server=_books_server,
 )
 
-PIPELINES: Mapping[str, Pipeline] = {BOOKS.name: BOOKS}
+AUDIOBOOKS = Pipeline(
+    name=AUDIOBOOKS_NAME,
+    unit="medialift-audiobooks.service",
+    target="multi-user.target",
+    label="-audiobooks",
+    command=("audiobooks", "run"),
+    starting=frozenset({"", "starting"}),
+    # The copy that is made of a large book before anything, or its proof, may take so long on a share.
+    times={"progress": 1800.0, "activity": 1800.0},
+    knobs={
+        "parallel_books": Knob("MEDIALIFT_AUDIOBOOKS__PARALLEL_BOOKS", 1, 16, control="parallel"),
+        "cores": Knob("MEDIALIFT_AUDIOBOOKS__CORES", 1, 64),
+    },
+    mounts=lambda settings: [settings.audiobooks.inbox, *_libraries(settings)],
+    disks=lambda settings: [
+        *(settings.audiobooks.work, settings.audiobooks.converted, settings.audiobooks.archive),
+        *(settings.audiobooks.backup_folder, settings.audiobooks.failed),
+        *_libraries(settings),
+        *ledger_disks(settings),
+    ],
+)
+
+PIPELINES: Mapping[str, Pipeline] = {one.name: one for one in (BOOKS, AUDIOBOOKS)}

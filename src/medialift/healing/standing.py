@@ -231,7 +231,7 @@ def _of_worker(
     return Standing(
         name=name,
         pipeline=pipeline.name,
-        number=member.number if member else number_of(name, here.host),
+        number=member.number if member else number_of(name, f"{here.host}{pipeline.label}"),
         member=member,
         seen=seen,
         verdict=verdict,
@@ -240,10 +240,10 @@ def _of_worker(
     )
 
 
-def number_of(name: str, host: str) -> int:
+def number_of(name: str, before_it: str) -> int:
     """The number in HOST@NUMBER; 0 for a worker that is named otherwise, which no unit runs."""
     before, _, number = name.rpartition("@")
-    return int(number) if before == host and number.isdigit() else 0
+    return int(number) if before == before_it and number.isdigit() else 0
 
 
 def _finite(age: float | None) -> float | None:

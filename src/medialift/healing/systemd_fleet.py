@@ -105,6 +105,8 @@ class SystemdFleet:
         """A worker of this number runs with the target; its name. It is not started yet."""
         if number < 1:
             raise Permanent("Workers are counted from 1", str(number))
+        if number > 1 and self.pipeline.alone:
+            raise Permanent("A host has one of these only", self.pipeline.unit)
         self._systemctl("enable", self._unit(number))
         return self._name(number)
 
@@ -127,18 +129,26 @@ class SystemdFleet:
     # -- names ------------------------------------------------------------------------------------------
 
     def _name(self, number: int) -> str:
-        return f"{self.host}@{number}"
+        return f"{self._before}@{number}"
+
+    @property
+    def _before(self) -> str:
+        return f"{self.host}{self.pipeline.label}"
 
     def _unit(self, number: int) -> str:
         return self.pipeline.unit.format(number=number)
 
     def _unit_of(self, name: str) -> str:
         host, at, number = name.rpartition("@")
-        if not at or host != self.host or not re.fullmatch(r"[1-9][0-9]{0,4}", number):
-            raise Permanent("There is no such worker on this host", name, f"Its name is {self.host}@NUMBER")
+        if not at or host != self._before or not re.fullmatch(r"[1-9][0-9]{0,4}", number):
+            raise Permanent(
+                "There is no such worker on this host", name, f"Its name is {self._before}@NUMBER"
+            )
         return self._unit(int(number))
 
     def _number(self, unit: str) -> int | None:
+        if self.pipeline.alone:
+            return 1 if unit == self.pipeline.unit else None
         before, after = self.pipeline.unit.split("{number}")
         found = re.fullmatch(f"{re.escape(before)}([1-9][0-9]{{0,4}}){re.escape(after)}", unit)
         return int(found[1]) if found else None

@@ -12,9 +12,10 @@ from pydantic import SecretStr
 import medialift
 from medialift.errors import Permanent
 from medialift.healing import pipelines
-from medialift.healing.pipelines import BOOKS, PIPELINES
+from medialift.healing.detect import limits_of
+from medialift.healing.pipelines import AUDIOBOOKS, BOOKS, PIPELINES
 from medialift.queueing.control import Control
-from medialift.settings import BooksSettings, DatabaseSettings, Settings
+from medialift.settings import BooksSettings, DatabaseSettings, HealingSettings, Settings
 from sandbox.mybookshelf import Standin
 
 PACKAGE = Path(medialift.__file__).parent
@@ -38,7 +39,7 @@ def beside(standin: Standin, **more: Any) -> Settings:
 
 def test_a_pipeline_is_found_by_its_name() -> None:
     assert pipelines.of("books") is BOOKS
-    with pytest.raises(Permanent, match="knows books"):
+    with pytest.raises(Permanent, match="knows audiobooks, books"):
         pipelines.of("films")
 
 
@@ -126,3 +127,36 @@ def test_a_server_that_is_away_frozen_or_lets_nobody_in_is_not_well(bookshelf_of
 
 def test_every_pipeline_is_under_its_own_name() -> None:
     assert all(name == one.name for name, one in PIPELINES.items())
+
+
+def test_the_intake_of_audiobooks_is_the_one_that_its_role_makes() -> None:
+    role = ROLE.parent / "audiobooks"
+    unit = (role / "templates" / f"{AUDIOBOOKS.unit}.j2").read_text()
+    assert f"Environment=MEDIALIFT_WORKERS__NAME=%H{AUDIOBOOKS.label}@1\n" in unit
+    assert f"/bin/medialift {' '.join(AUDIOBOOKS.command)}\n" in unit
+    assert f"WantedBy={AUDIOBOOKS.target}\n" in unit
+    assert AUDIOBOOKS.alone and not BOOKS.alone
+
+
+def test_the_intake_may_be_long_at_one_step_unless_the_settings_say_otherwise() -> None:
+    usual = HealingSettings()
+    assert limits_of(usual, AUDIOBOOKS, "converting").progress == 1800
+    assert limits_of(usual, BOOKS, "bringing books").progress == usual.progress == 300
+    told = HealingSettings(pipelines={"audiobooks": {"progress": "2h"}})
+    assert limits_of(told, AUDIOBOOKS, "converting").progress == 7200
+
+
+def test_the_libraries_of_the_intake_are_those_that_are_folders_here() -> None:
+    given = Settings.model_validate(
+        {
+            "audiobooks": {
+                "inbox": "/mnt/inbox",
+                "destinations": {
+                    "near": {"path": "/srv/media"},
+                    "far": {"path": "far:x", "transfer": "rclone"},
+                },
+            }
+        }
+    )
+    assert list(AUDIOBOOKS.mounts(given)) == [Path("/mnt/inbox"), Path("/srv/media")]
+    assert Path("/srv/audiobooks/converted") in AUDIOBOOKS.disks(given)

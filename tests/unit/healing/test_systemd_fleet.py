@@ -15,7 +15,7 @@ import pytest
 from medialift.errors import Permanent, Transient
 from medialift.foundation import process
 from medialift.foundation.process import Completed
-from medialift.healing.pipelines import BOOKS
+from medialift.healing.pipelines import AUDIOBOOKS, BOOKS
 from medialift.healing.systemd_fleet import DROP_IN, SystemdFleet, drop_in
 
 # What systemctl 252 answers, as far as it is asked here. A unit that is told to end is deactivating for
@@ -287,3 +287,26 @@ def test_without_systemd_it_says_so() -> None:
 
     with pytest.raises(Permanent, match="no systemd here"):
         SystemdFleet(BOOKS, missing).members()
+
+
+def test_a_service_of_which_a_host_has_one_is_number_one_and_stays_the_only_one(systemd: Systemd) -> None:
+    fleet = replace(systemd.fleet, pipeline=AUDIOBOOKS)
+    systemd.put(wants=str(systemd.units / f"{AUDIOBOOKS.target}.wants"))
+    assert fleet.members() == []
+    name = fleet.enable(1)
+    fleet.start(name)
+    (systemd.units / f"{AUDIOBOOKS.target}.wants" / "ssh.service").touch()
+    (member,) = fleet.members()
+    assert (member.name, member.unit, member.number) == (
+        "shelf-audiobooks@1",
+        "medialift-audiobooks.service",
+        1,
+    )
+    assert member.enabled and member.active
+    with pytest.raises(Permanent, match="one of these only"):
+        fleet.enable(2)
+    with pytest.raises(Permanent, match="no such worker"):
+        fleet.stop("shelf@1", at_most=1)
+    fleet.configure(name, {"MEDIALIFT_AUDIOBOOKS__CORES": "1"})
+    assert (systemd.drop_ins / "medialift-audiobooks.service.d" / DROP_IN).exists()
+    assert fleet.stop(name, at_most=5)
