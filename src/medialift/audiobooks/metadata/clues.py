@@ -25,7 +25,8 @@ Tags = Mapping[str, str]
 # Figures alone are a track; four of them are a title ("1984").
 _NOTHING = re.compile(
     r"^(?:track|titel|chapter|kapitel|part|disc|cd|audiobook|hörbuch|various|various artists|unbekannt"
-    r"|unknown|unknown (?:artist|author|album|title)|n/?a|none|untitled|no (?:title|artist))?[\s._#-]*\d{0,3}$",
+    r"|unknown|unknown (?:artist|author|album|title)|n/?a|none|untitled|no (?:title|artist))?"
+    r"[\s._#-]*\d{0,3}$",
     re.IGNORECASE,
 )
 _DISC = re.compile(

@@ -130,6 +130,7 @@ def _forms(metadata: Metadata) -> list[tuple[str, float]]:
                 (f"{title} {one.name} book {one.part}", 1.0),
                 (f"{one.name} {one.part} {title}", 1.0),
                 (f"{one.name} book {one.part} {title}", 1.0),
+                (f"{one.name} book {one.part}", _CUT_TITLE),
             ]
         forms.append((f"{one.name} {title}", 1.0))
     return [(form, worth) for form, worth in forms if title_words(form)]

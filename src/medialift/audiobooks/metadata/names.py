@@ -190,7 +190,8 @@ def _one_piece(text: str, said: Said) -> Said:
     if not said.number and (found := _NUMBER_FIRST.match(text)):
         return replace(said, title=_tidy(found["rest"]), number=part_number(found["number"]))
     if not said.number and (found := _NUMBER_OF_SERIES.match(text)):
-        return replace(said, series=_tidy(found["name"]), number=part_number(found["number"]))
+        series, number = _tidy(found["name"]), part_number(found["number"])
+        return replace(said, title=f"{series}, Book {number}", series=series, number=number)
     if not said.number and (found := _TITLE_BOOK.match(text)):
         return replace(said, title=text, number=part_number(found["number"]))
     return replace(said, title=text)
