@@ -81,7 +81,7 @@ def write(
 
 
 def head(track: Track, *, chapters: Sequence[Chapter] = (), cover: bytes | None = None) -> bytes:
-    """All that comes before the texts of the chapters and the frames: the tables that tell where those lie."""
+    """All that comes before the texts of the chapters and the frames: tables that tell where those lie."""
     texts = [_text(chapter.title) for chapter in chapters]
     items = _with_cover(track.items, cover)
     ftyp = box(b"ftyp", b"M4B ", struct.pack(">I", 512), b"M4B ", b"M4A ", b"mp42", b"isom", b"iso2")
