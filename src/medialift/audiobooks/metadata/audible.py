@@ -104,6 +104,8 @@ class Audible:
                 misfits.append(fault)
                 continue
             if product.for_sale:
+                # It is the same answer as that by its ASIN, which would be asked for next.
+                self._cache.put(SERVICE, region, product.asin, {"product": one})
                 found.append(product_metadata(product, region))
         return found, misfits
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from medialift.audiobooks.metadata.alerts import Alerts
 from medialift.audiobooks.metadata.audible import Audible
@@ -43,7 +44,7 @@ class AudibleCatalogue:
             if book is not None:
                 told.append((name, book))
         if told:
-            return Told(merge(told), tuple(map(str, errors)))
+            return Told(merge(_with_the_line_of_rights(told)), tuple(map(str, errors)))
         if errors:
             # What may pass is worth another try, whatever else was wrong.
             raise next((one for one in errors if isinstance(one, Transient)), errors[0])
@@ -63,3 +64,9 @@ class AudibleCatalogue:
     def _alert(self, error: MedialiftError) -> None:
         if isinstance(error, Misfit):
             self._alerts.misfit(error)
+
+
+def _with_the_line_of_rights(told: Sequence[tuple[str, Metadata]]) -> list[tuple[str, Metadata]]:
+    """Audnexus keeps of "©2020 Ada Example (P)2021 Quay Audio" the year only: the longest is taken."""
+    longest = max((one.copyright for _, one in told), key=len)
+    return [(name, replace(one, copyright=longest if one.copyright == longest else "")) for name, one in told]
