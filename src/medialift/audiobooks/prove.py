@@ -28,7 +28,7 @@ from medialift.audiobooks.loudness import loudness
 from medialift.audiobooks.probe import probe
 from medialift.audiobooks.programs import Programs
 from medialift.audiobooks.source import Source
-from medialift.errors import Permanent
+from medialift.errors import Permanent, Transient
 from medialift.foundation import process
 
 EXACT_SECONDS = 0.001
@@ -106,8 +106,8 @@ def prove(
     parts = [samples] if isinstance(samples, int) else list(samples)
     book = _Book(file, rate, parts, sources, programs, stop)
     book.length()
-    decoded, silences = book.decoded(timeout)
     book.chapters(chapters)
+    decoded, silences = book.decoded(timeout)
     placed = len(parts) == len(sources)
     looked = book.silences(silences) if placed else 0
     beginnings = book.beginnings() if placed else 0
@@ -154,6 +154,8 @@ class _Book:
         argv = [self.programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "level+verbose"]
         argv += ["-protocol_whitelist", "file", "-i", f"file:{self.file}", "-map", "0:a:0"]
         argv += ["-af", f"silencedetect=noise={_SILENT}:d={_SILENT_SECONDS}", "-f", "null", "-"]
+        if self.stop is not None and self.stop.is_set():
+            raise Transient("The proof of a book was stopped", str(self.file))
         done = process.run(argv, timeout=timeout, stop=self.stop)
         errors = [one for one in _ERROR.findall(done.err) if _HARMLESS not in one]
         if errors or not done.ok:
