@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ from sandbox.audiobookshelf.server import Audiobookshelf
 from sandbox.bookservers import BookServer, served, text
 from sandbox.jellyfin import API_KEY
 from sandbox.jellyfin.server import Jellyfin
+from sandbox.settings import ACCESS_KEY, SECRET_KEY
 from tests.delivery_world import converted, cover, renamed, settings, tell
 
 SOON = Patience(limit=4, at_most=10.0, first=0.01, longest=0.05, jitter=0.0)
@@ -145,8 +147,6 @@ def test_a_copy_that_a_crash_left_half_is_made_whole(tmp_path, library, home):
     wanted = settings(tmp_path, main={"path": str(library), "sidecars": []})
     deliver(home, wanted)
     (library / BOOK).unlink()
-    import hashlib
-
     short = hashlib.sha256((library / BOOK).name.encode()).hexdigest()[:16]
     (library / BOOK).with_name(f".medialift-{short}.part").write_bytes(b"half")
     deliver(home, wanted)
@@ -335,6 +335,29 @@ def test_rclone_brings_a_book_once_and_refuses_another(tmp_path, monkeypatch, ho
     intake.write(home, intake.read(home).changed(deliveries={}))
     tell(home / "book.m4b", title="Unrelated")
     assert isinstance(deliver(home, wanted)[0].error, Unsafe)
+
+
+def test_a_store_of_objects_gets_a_book_once_and_keeps_its_hash(tmp_path, monkeypatch, home, store_of_test):
+    store = store_of_test
+    lines = ["[cloud]", "type = s3", "provider = Other", f"endpoint = {store.direct}", "region = us-east-1"]
+    lines += [f"access_key_id = {ACCESS_KEY}", f"secret_access_key = {SECRET_KEY}", "no_check_bucket = true"]
+    (tmp_path / "rclone.conf").write_text("\n".join(lines) + "\n")
+    monkeypatch.setenv("RCLONE_CONFIG", str(tmp_path / "rclone.conf"))
+    root = f"cloud:{store.bucket}/books"
+    wanted = settings(tmp_path, main={"path": root, "transfer": "rclone"}).model_copy(
+        update={"rclone": RCLONE}
+    )
+    [done] = deliver(home, wanted)
+    assert (done.state, done.error) == ("delivered", None)
+    assert store.content(f"books/{BOOK}") == (home / "book.m4b").read_bytes()
+    found = intake.read(home).deliveries["main"].model_extra["fingerprints"]
+    assert found[Path(BOOK).name] == f"md5:{hashlib.md5((home / 'book.m4b').read_bytes()).hexdigest()}"
+    assert deliver(home, wanted)[0].state == "unchanged"
+
+    gone = settings(tmp_path, main={"path": "cloud:no-such-bucket/books", "transfer": "rclone"})
+    [done] = deliver(home, gone.model_copy(update={"rclone": RCLONE}))
+    assert isinstance(done.error, Permanent)
+    assert SECRET_KEY not in str(done.error)
 
 
 def test_what_is_wrong_with_a_remote_is_told_apart(tmp_path, monkeypatch, home):
