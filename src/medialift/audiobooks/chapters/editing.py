@@ -62,13 +62,9 @@ def of_book(book: Path, programs: Programs) -> Edited:
     length = heard(book)
     there = read_chapters(book, programs)
     starts = [min(round(one.start * length.rate), length.samples) for one in there]
-    ends = [*starts[1:], length.samples]
-    return Edited(
-        book,
-        tuple(Chapter(*one) for one in zip(starts, ends, (one.title for one in there), strict=True)),
-        length,
-        changed=False,
-    )
+    ends = [*starts, length.samples][1:]
+    chapters = (Chapter(start, end, one.title) for start, end, one in zip(starts, ends, there, strict=True))
+    return Edited(book, tuple(chapters), length, changed=False)
 
 
 def export(book: Path, target: Path | None, programs: Programs) -> Edited:
