@@ -11,7 +11,7 @@ import httpx
 from medialift.audiobooks.metadata.alerts import Tell
 from medialift.audiobooks.metadata.audnexus import ChapterTitles, TitledChapter
 from medialift.audiobooks.metadata.cache import Cache
-from medialift.audiobooks.metadata.inquiry import inquiry, open_cache, open_client
+from medialift.audiobooks.metadata.inquiry import inquiry, open_cache, open_client, regions
 from medialift.audiobooks.metadata.model import (
     Candidate,
     Clues,
@@ -93,6 +93,9 @@ def chapter_titles(
 ) -> ChapterTitles | None:
     """The titles of a book's chapters as Audnexus has them; None when it has none that we understand.
 
+    Args:
+        region: the shop that the book is of; "": the first one of the settings that has chapters.
+
     Raises:
         Transient: Audnexus does not answer now. Permanent: it lets us not in.
     """
@@ -100,10 +103,12 @@ def chapter_titles(
         settings.tagging, client=client, cache=cache, stop=stop, tell=tell, clock=clock, patience=patience
     )
     try:
-        return services.audnexus.chapters(asin, region or settings.tagging.region)
+        for one in [region] if region else regions(settings.tagging):
+            if (found := services.audnexus.chapters(asin, one)) is not None:
+                return found
     except Misfit as fault:
         services.alerts.misfit(fault)
-        return None
+    return None
 
 
 def cover(

@@ -50,6 +50,11 @@ def read_file(path: Path) -> Told:
         if one.name not in _READERS
     )
     told = converted(path, values, {**_READERS, "cover": lambda value: _cover(value, path.parent)})
+    cover = told.get("cover")
+    if isinstance(cover, Path) and not cover.is_file():
+        # The book's own cover is taken then.
+        problems += (f"{path.name}: the cover {cover.name} is not there",)
+        del told["cover"]
     return Told(_metadata(told), problems)
 
 
@@ -200,8 +205,6 @@ def _cover(value: Value, folder: Path) -> str | Path:
             f"{value.name} is “{text}”, and is to be a picture beside the book, or an address",
             f'write "{value.name}: cover.jpg"',
         )
-    if not (folder / path).is_file():
-        raise Fault(f"{value.name} is “{text}”, which is not there", "put the picture beside metadata.yml")
     return folder / path
 
 

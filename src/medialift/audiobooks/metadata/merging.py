@@ -8,7 +8,6 @@ of another.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import fields, replace
 from typing import Any
 
 from medialift.audiobooks.metadata.model import Metadata
@@ -37,23 +36,6 @@ def merge(told: Iterable[tuple[str, Metadata]]) -> Metadata:
             values[name] = filled[name]
             origin[name] = one.origin.get(name, provider)
     return Metadata(**values, origin=origin)
-
-
-def with_origin(metadata: Metadata, provider: str) -> Metadata:
-    """The same, every filled field of this provider."""
-    return replace(metadata, origin=dict.fromkeys(metadata.filled(), provider))
-
-
-def enriched(before: Metadata, after: Metadata, name: str) -> Metadata:
-    """What a plug-in made of it: the fields that it changed are its own."""
-    changed = {
-        one.name
-        for one in fields(Metadata)
-        if one.name != "origin" and getattr(before, one.name) != getattr(after, one.name)
-    }
-    kept = {field: provider for field, provider in before.origin.items() if field in after.filled()}
-    added = {field: name for field in changed if field in after.filled()}
-    return replace(after, origin={**kept, **added})
 
 
 def _free(name: str, one: Metadata, values: dict[str, Any]) -> bool:

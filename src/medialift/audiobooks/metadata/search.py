@@ -15,7 +15,7 @@ from medialift.audiobooks.metadata import matching
 from medialift.audiobooks.metadata.inquiry import regions
 from medialift.audiobooks.metadata.limits import Stopped
 from medialift.audiobooks.metadata.local import MetadataFile
-from medialift.audiobooks.metadata.merging import enriched, merge
+from medialift.audiobooks.metadata.merging import merge
 from medialift.audiobooks.metadata.model import Candidate, Clues, Found, Lookup, Metadata, Unsure
 from medialift.audiobooks.metadata.opf import OpfFile
 from medialift.audiobooks.metadata.provider import Catalogue, Local
@@ -34,7 +34,7 @@ class Enriching(Protocol):
     """Plug-ins that add to metadata."""
 
     def enrich(self, metadata: Metadata, /) -> tuple[Metadata, Sequence[str]]:
-        """What they made of it, and the problems that they had, a sentence each."""
+        """What they made of it, each the origin of what it changed, and the problems that they had."""
         ...
 
 
@@ -211,7 +211,7 @@ class Search:
             return merged
         better, problems = self.plugins.enrich(merged)
         self._problems += problems
-        return enriched(merged, better, "plugin")
+        return better
 
     def _enough(self) -> bool:
         """Whether files beside the book say all that tells it apart, so that no catalogue is needed."""
