@@ -102,7 +102,11 @@ class Pace:
 
 @dataclass
 class Worker:
-    """One worker of one collection. `run_alone` runs it; `run` runs it in the main thread's event loop."""
+    """One worker of one collection. `run_alone` runs it; `run` runs it in the main thread's event loop.
+
+    Attributes:
+        stop: drains it when it is set, as SIGTERM does: for one that runs in another thread than the main.
+    """
 
     database: Database
     handler: Handler
@@ -113,6 +117,7 @@ class Worker:
     bounds: Bounds = field(default_factory=Bounds)
     settings: dict[str, Any] = field(default_factory=dict)
     backoff: Backoff | None = None
+    stop: threading.Event | None = None
 
     async def run(self) -> Ended:
         """Work until told to end, or until the bounds are reached.
@@ -341,7 +346,9 @@ class _Life:
         while not self.crew.draining.is_set():
             await self._ring_if_idle()
             self._end_at_items()
-            if bounds.seconds is not None and loop.time() - began >= bounds.seconds:
+            if self.worker.stop is not None and self.worker.stop.is_set():
+                self.drain()
+            elif bounds.seconds is not None and loop.time() - began >= bounds.seconds:
                 self.drain("seconds")
             elif (bounds.until_done or bounds.until_idle) and loop.time() >= looked:
                 looked = loop.time() + every
