@@ -1,4 +1,4 @@
-"""What a service does beside its main work: the same turn again and again in a thread, until it is told to end.
+"""What a service does beside its main work: the same turn again and again in a thread, until it ends.
 
 A turn that fails is told once and taken again: nothing that goes wrong in one ends the others.
 """

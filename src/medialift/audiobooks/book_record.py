@@ -15,7 +15,9 @@ def to_record(book: Book, inbox: Path) -> dict[str, Any]:
         "key": book.key,
         "root": _below(book.root, inbox),
         "structure": book.structure.value,
-        "parts": [[_below(part.path, inbox), part.name, part.size, part.disc] for part in book.parts],
+        "parts": [
+            [_below(part.path, inbox), part.name, part.size, part.disc, part.modified] for part in book.parts
+        ],
         "extras": [_below(extra, inbox) for extra in book.extras],
         "fingerprint": book.fingerprint,
         "series": None if book.series is None else [book.series.name, book.series.number],
@@ -29,19 +31,11 @@ def of_record(record: Mapping[str, Any], inbox: Path) -> Book:
         key=record["key"],
         root=inbox / record["root"],
         structure=Structure(record["structure"]),
-        parts=tuple(Part(inbox / path, name, size, disc) for path, name, size, disc in record["parts"]),
+        parts=tuple(Part(inbox / path, *rest) for path, *rest in record["parts"]),
         extras=tuple(inbox / extra for extra in record["extras"]),
         fingerprint=record["fingerprint"],
         series=None if series is None else InSeries(*series),
     )
-
-
-def as_it_was(book: Book) -> bool:
-    """Whether all its audio files are there, each as large as it was when the book was found."""
-    try:
-        return all(part.path.stat().st_size == part.size for part in book.parts)
-    except (FileNotFoundError, NotADirectoryError):
-        return False
 
 
 def _below(path: Path, inbox: Path) -> str:

@@ -1,30 +1,38 @@
 """From sources in the inbox to a proven book in the folder of finished books; the sources are only read.
 
-Each step may be the last of a process: what is published is known again by its order, and what is not goes with
-its attempt's folders. What becomes of the sources is decided after the ledger has taken the result (`after`).
+Each step may be the last of a process: what is published is known again by its order, and what is not goes
+with its attempt's folders. What becomes of the sources is decided after the ledger took the result (`after`).
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import medialift
-from medialift.audiobooks import cover, encode, inbox, plan, probe, prove, publishing, silence, sources
 from medialift.audiobooks import chapters as titles
+from medialift.audiobooks import cover, encode, inbox, plan, probe, prove, publishing, silence, sources
 from medialift.audiobooks import finish as finishing
 from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks.book import Book, Refused
 from medialift.audiobooks.chapters import ChapterPlan
+from medialift.audiobooks.cover import Picture
 from medialift.audiobooks.encode import Converted
 from medialift.audiobooks.holding import holding
-from medialift.audiobooks.manifest import ChapterRecord, Conversion, Detected, Kind, Manifest, NextAction
+from medialift.audiobooks.manifest import (
+    ChapterRecord,
+    Conversion,
+    Cover,
+    Detected,
+    Kind,
+    Manifest,
+    NextAction,
+)
+from medialift.audiobooks.metadata import ChapterTitles
 from medialift.audiobooks.order import check_order
 from medialift.audiobooks.plan import Plan
 from medialift.audiobooks.plugins import Plugins
@@ -105,16 +113,16 @@ class Means:
     """What conversions need.
 
     Attributes:
-        detect: what a book's tags and names say of it.
-        catalogue: chapter titles of a catalogue for a book: (what was detected, seconds) → titles, or None.
+        detect: what a book's tags and names say of it, given how long it plays in seconds.
+        catalogue: the chapters that a catalogue has of a book, as far as it is known which it is.
     """
 
     settings: AudiobooksSettings
     programs: Programs
     encoders: frozenset[str]
     plugins: Plugins
-    detect: Callable[[Book, Sequence[Source]], Detected]
-    catalogue: Callable[[Detected, float], Any] = lambda _detected, _seconds: None
+    detect: Callable[[Book, Sequence[Source], float], Detected]
+    catalogue: Callable[[Detected, Event], ChapterTitles | None] = lambda _detected, _stop: None
     clock: Clock = field(default_factory=SystemClock)
 
 
@@ -177,7 +185,7 @@ class _Making:
                 sources=manifest.sources.model_copy(update={"backup": str(backup or "")}),
             )
             self._next("publishing")
-            self._unchanged()
+            sources.check(book, settings)
             named = publishing.publish(stage, settings.converted, manifest, overwrite=settings.overwrite)
         self.step("published")
         folder = settings.converted / named.name
@@ -206,20 +214,20 @@ class _Making:
             tell=self.tell,
         )
         self._next("finding chapters")
-        detected = self.means.detect(book, found)
+        detected = self.means.detect(book, found, sum(converted.samples) / converted.rate)
         planned = self._chapters(book, found, converted, detected)
-        picture = cover.best(book, found, programs, scratch)
+        picture = cover.best(book, found, programs, scratch, stop=self.stop, tell=self.problems.append)
         self._next("finishing")
         target = stage / f"{name}.m4b"
         finishing.finish(
             converted.path, planned.chapters, converted.rate, picture.path if picture else None, target,
-            programs, scratch,
+            programs, scratch, stop=self.stop,
         )  # fmt: skip
         self._next("proving")
         proof = prove.prove(
             target,
             rate=converted.rate,
-            samples=sum(converted.samples),
+            samples=converted.samples,
             chapters=planned.chapters,
             sources=found,
             cover=picture is not None,
@@ -228,7 +236,6 @@ class _Making:
             timeout=settings.conversion_timeout,
         )
         self._next("describing")
-        shutil.rmtree(scratch / "cover", ignore_errors=True)
         local = _carried(book, stage)
         self.problems += planned.notes
         return made, Manifest(
@@ -237,9 +244,7 @@ class _Making:
             updated=manifests.moment(self.means.clock.now()),
             medialift=medialift.__version__,
             next_action=self._next_action(),
-            sources=manifests.sources_of(
-                book, found, checksums=self._checksums(book), detected=detected
-            ),
+            sources=manifests.sources_of(book, found, checksums=self._checksums(book), detected=detected),
             conversion=Conversion(
                 kind=_KINDS[converted.kind],
                 file=target.name,
@@ -255,7 +260,7 @@ class _Making:
                 sha256=_sha256(target, self.stop),
                 chapters=tuple(ChapterRecord.of(chapter, converted.rate) for chapter in planned.chapters),
                 titles_from=planned.titles_from,
-                cover=picture,
+                cover=_cover(picture),
                 proof=proof.to_dict(),
                 attempts=self.order.number,
             ),
@@ -265,14 +270,13 @@ class _Making:
         self, book: Book, found: Sequence[Source], converted: Converted, detected: Detected
     ) -> ChapterPlan:
         settings = self.means.settings
-        seconds = sum(converted.samples) / converted.rate
         return titles.plan(
             book,
             found,
             converted.samples,
             converted.rate,
             settings,
-            audnexus=self.means.catalogue(detected, seconds) if settings.audnexus_chapters else None,
+            audnexus=self.means.catalogue(detected, self.stop) if settings.audnexus_chapters else None,
             silences=lambda: silence.find(
                 converted.path,
                 self.means.programs,
@@ -296,7 +300,7 @@ class _Making:
         Transient: a disk has not the bytes free that the book needs, and those that are to stay free.
         """
         settings = self.means.settings
-        places = {os.stat(folder).st_dev: folder for folder in (settings.converted, settings.work)}
+        places = {folder.stat().st_dev: folder for folder in (settings.converted, settings.work)}
         for folder in places.values():
             free = shutil.disk_usage(folder).free
             # Where both are on one disk, the book lies there twice for a while.
@@ -347,6 +351,12 @@ def _in_order(book: Book, found: Sequence[Source]) -> tuple[Book, list[Source]]:
         raise Permanent(checked.why, checked.key, checked.hint)
     by_path = {source.path: source for source in found}
     return checked, [by_path[part.path] for part in checked.parts]
+
+
+def _cover(picture: Picture | None) -> Cover | None:
+    if picture is None:
+        return None
+    return Cover(origin=picture.origin, format=picture.format, size=picture.size, sha256=picture.sha256)
 
 
 def _carried(book: Book, stage: Path) -> list[str]:

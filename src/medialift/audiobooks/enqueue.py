@@ -146,7 +146,7 @@ def _is_new(row: Row[Any], fingerprint: str) -> bool:
         return True
     refused_before = row.state == "failed" and row.error_kind == REFUSED
     came_back = row.state == "cancelled" and row.error_kind == GONE
-    return refused_before or came_back
+    return bool(refused_before or came_back)
 
 
 def _refuse(connection: Connection, names: Mapping[str, str], row: Row[Any] | None, refused: Refused) -> bool:
@@ -154,7 +154,7 @@ def _refuse(connection: Connection, names: Mapping[str, str], row: Row[Any] | No
     why = clean(f"{refused.why}. {refused.hint}")
     same = row is not None and row.fingerprint == refused.fingerprint
     if same and row is not None and row.state in _SETTLED:
-        told_so = row.error_kind == REFUSED and row.payload.get("why") == refused.why
+        told_so = bool(row.error_kind == REFUSED) and row.payload.get("why") == refused.why
         if told_so or row.state != "failed":
             return False
     given = {

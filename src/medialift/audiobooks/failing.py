@@ -15,7 +15,7 @@ _UNKNOWN_ATTEMPTS = 2
 
 @dataclass(frozen=True)
 class Meant:
-    """What the ledger is told: the error, the delay until the next attempt in seconds, and attempts at most."""
+    """What the ledger is told: the error, seconds until the next attempt, and how many are made at most."""
 
     error: MedialiftError
     delay: float

@@ -1,4 +1,4 @@
-"""The intake's side of a worker: it converts, tags and delivers the books that were claimed, each in a thread."""
+"""The intake's side of a worker: it converts, tags and delivers what was claimed, each book in a thread."""
 
 from __future__ import annotations
 
@@ -252,7 +252,9 @@ class AudiobooksHandler:
             await crew.give_back([lease])
             return
         meant = meaning(error, stage, lease.attempts, self._settings)
-        _log.warning("%s: attempt %d: %s", lease.key, lease.attempts, meant.error, exc_info=_unforeseen(error))
+        _log.warning(
+            "%s: attempt %d: %s", lease.key, lease.attempts, meant.error, exc_info=_unforeseen(error)
+        )
 
         def also(connection: Connection, state: str) -> None:
             self._note_failure(connection, stage, name, lease, meant, state, seconds, crew.name)

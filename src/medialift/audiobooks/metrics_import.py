@@ -93,7 +93,7 @@ def read(path: Path) -> Imported:
             "seconds": max(
                 0.0, told.lifetime_duration_seconds - sum(one.duration_seconds for one in told.history)
             ),
-            "bytes": max(0, told.lifetime_bytes_processed - sum(one.file_size_bytes for one in told.history)),
+            "bytes": max(0, told.lifetime_bytes_processed - sum(one.file_size_bytes for one in succeeded)),
             "fastest": told.fastest_conversion_seconds or None,
             "slowest": told.slowest_conversion_seconds or None,
         },

@@ -7,7 +7,7 @@ Every function takes the settings and gives a dict for JSON. `changed` says whet
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -15,10 +15,22 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
+from medialift.audiobooks import (
+    by_hand,
+    metadata,
+    metrics_import,
+    opening,
+    programs,
+    retrying,
+    service,
+)
 from medialift.audiobooks import metrics as figures
-from medialift.audiobooks import metrics_import, retrying, service
 from medialift.audiobooks import status as standing
+from medialift.audiobooks.chapters import editing
+from medialift.audiobooks.chapters.editing import Edited
+from medialift.audiobooks.health import Checks
 from medialift.audiobooks.status import Status
+from medialift.errors import Permanent
 from medialift.queueing.database import Database, unreachable
 from medialift.settings import Settings
 
@@ -26,7 +38,7 @@ Watch = Callable[[Status], object]
 
 
 def run(settings: Settings) -> dict[str, Any]:
-    """Be the service until told to end (SIGTERM drains): watch the inbox, convert, tag, deliver, answer /health.
+    """Be the service until told to end (SIGTERM drains): watch the inbox, work, answer /health.
 
     To be called in the main thread. {why, items, files, bytes, …}: how the worker ended.
 
@@ -45,7 +57,7 @@ def once(
     watch: Watch = lambda _status: None,
     stop: Event | None = None,
 ) -> dict[str, Any]:
-    """Take what lies in the inbox, do all that can be done now, and end. What failed for now is left for later.
+    """Take what lies in the inbox, do all that can be done now, and end. What may work later is left.
 
     {changed, found, added, refused: [{key, why, hint, tree}], ended: {why, items, …}, finished, status}.
     `found`: books in the inbox; `added`: those that were new or had changed.
@@ -115,6 +127,152 @@ def import_metrics(settings: Settings, path: Path) -> dict[str, Any]:
         return {"changed": changed, "conversions": len(found.runs), **_stands(settings, database)}
 
 
+def convert(
+    settings: Settings,
+    path: Path,
+    *,
+    tell: Callable[[str, str, float], object] = lambda _key, _words, _share: None,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Convert what lies at a path, by hand: no ledger is needed, and the sources are left as they are.
+
+    {changed, books: [{key, name, folder, file, kind, how, seconds, took, chapters, problems}],
+    refused: [{key, why, hint, tree}], failed: [{key, error: {kind, what, subject, hint}}]}.
+
+    Args:
+        path: a file, a book's folder, or a folder of books.
+        tell: is told which book is at which step, and how far its conversion is, 0 to 1.
+
+    Raises:
+        Permanent: there is nothing at the path; the settings are wrong; a program is missing.
+    """
+    opening.refuse_wrong(settings, ledger=False, port=False)
+    with opening.plugins(settings) as plugins, closing(opening.workshop(settings, plugins)) as shop:
+        return by_hand.convert(shop, path, tell=tell, stop=stop or Event())
+
+
+def tag(
+    settings: Settings,
+    name: str,
+    *,
+    override: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    stop: Event | None = None,
+) -> dict[str, Any]:
+    """Tag a converted book now: {changed, name, state, changes: [{field, old, new}], needs_person: [str],
+    confidence, why, candidates: [...], next_action, problems}.
+
+    Args:
+        name: of its folder in converted.
+        override: what a person says of the book: {"asin": …} or any field; kept in its manifest.
+        dry_run: only tell what would be changed.
+
+    Raises:
+        Permanent: there is no such book; the catalogue knows nothing of it; its file is wrong.
+        Transient: a service does not answer; somebody works on the book.
+    """
+    with opening.plugins(settings) as plugins, closing(opening.workshop(settings, plugins)) as shop:
+        tagged = shop.tag(name, override=override, dry_run=dry_run, stop=stop)
+        if not dry_run:
+            with _open(settings) as database, _transaction(database) as connection:
+                shop.tagged_by_hand(connection, tagged)
+    manifest = tagged.manifest
+    return {
+        "changed": bool(tagged.diff) if dry_run else tagged.written,
+        "name": manifest.name,
+        "state": tagged.state,
+        "changes": [change.model_dump() for change in tagged.diff],
+        "needs_person": list(tagged.needs_person),
+        "confidence": manifest.tagging.confidence,
+        "why": manifest.tagging.why,
+        "candidates": [one.model_dump(mode="json") for one in manifest.tagging.candidates],
+        "next_action": manifest.next_action,
+        "problems": list(tagged.problems),
+    }
+
+
+def approve(
+    settings: Settings, name: str, *, destinations: Sequence[str] = (), by: str = ""
+) -> dict[str, Any]:
+    """Let a book that is held go to its libraries: {changed, name, destinations, finished, status}.
+
+    Args:
+        name: of its folder in converted.
+        destinations: libraries it is approved for; empty: all.
+        by: who says so; empty: this user.
+
+    Raises:
+        Permanent: there is no such book, or no such library.
+    """
+    with _open(settings) as database:
+        changed = by_hand.approve(settings, database, name, destinations=destinations, by=by)
+        wanted = list(destinations or settings.audiobooks.destinations)
+        return {"changed": changed, "name": name, "destinations": wanted, **_stands(settings, database)}
+
+
+def health(settings: Settings) -> dict[str, Any]:
+    """What /health tells: {ok, live, ready, checks: [{name, ok, needed, detail}]}; seconds at most."""
+    with Database.open(settings.database) as database:
+        return Checks(settings, database).look().to_dict()
+
+
+def flush_cache(settings: Settings, asin: str = "") -> dict[str, Any]:
+    """Forget kept answers of the catalogues, of one book or all: {changed, count}."""
+    count = metadata.open_cache(settings.audiobooks.tagging).flush(asin=asin)
+    return {"changed": bool(count), "count": count}
+
+
+def export_chapters(book: Path, target: Path | None = None) -> dict[str, Any]:
+    """The chapters of an M4B: {changed, book, target, chapters: [{start, end, title}]}; seconds.
+
+    With a target they are written there: as a cue sheet when its name ends in .cue, else as chapters.txt.
+
+    Raises:
+        Permanent: it is no M4B, or cannot be read; the target cannot be written.
+    """
+    with _writing(target or book):
+        return _chapters(editing.export(book, target, programs.found()), target)
+
+
+def import_chapters(book: Path, source: Path, *, check: bool = False) -> dict[str, Any]:
+    """Give an M4B the chapters of a chapters.txt or cue sheet; its sound stays as it is:
+    {changed, book, target, chapters: [{start, end, title}]}.
+
+    Raises:
+        Permanent: one of both cannot be read, or the list does not fit the book.
+    """
+    with _writing(book):
+        return _chapters(editing.imported(book, source, programs.found(), check=check), book)
+
+
+def split_chapters(
+    book: Path, *, longest: float, wanted: float, check: bool = False, stop: Event | None = None
+) -> dict[str, Any]:
+    """Split the long chapters of an M4B at silences: {changed, book, target, chapters}; lengths in seconds.
+
+    Raises:
+        Permanent: the book cannot be read.
+    """
+    needed = programs.found()
+    with _writing(book):
+        made = editing.split(book, needed, longest=longest, wanted=wanted, check=check, stop=stop)
+    return _chapters(made, book)
+
+
+def _chapters(edited: Edited, target: Path | None) -> dict[str, Any]:
+    return {**edited.to_dict(), "target": str(target or "")}
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Permanent(
+            "A file cannot be read or written", f"{path}: {error.strerror}", "Look at its folder"
+        ) from error
+
+
 @contextmanager
 def _open(settings: Settings) -> Iterator[Database]:
     with Database.open(settings.database) as database:
@@ -135,84 +293,3 @@ def _stands(settings: Settings, database: Database) -> dict[str, Any]:
     with _transaction(database) as connection:
         now = standing.status(connection, settings.audiobooks.collection)
     return {"finished": now.finished, "status": now.to_dict()}
-
-
-def convert(
-    settings: Settings,
-    path: Path,
-    *,
-    tell: Callable[[str, float], object] = lambda _words, _share: None,
-    stop: Event | None = None,
-) -> dict[str, Any]:
-    """Convert what lies at a path, by hand: no ledger is needed, and the sources are left as they are.
-
-    {changed, books: [{key, name, folder, file, how, seconds, took, chapters, problems}],
-    refused: [{key, why, hint, tree}], failed: [{key, error: {kind, what, subject, hint}}]}.
-
-    Args:
-        path: a file, a book's folder, or a folder of books.
-        tell: is told what is done and how far it is, 0 to 1.
-
-    Raises:
-        Permanent: there is nothing at the path; a program is missing.
-    """
-
-
-def tag(
-    settings: Settings,
-    name: str,
-    *,
-    override: Mapping[str, Any] | None = None,
-    dry_run: bool = False,
-    stop: Event | None = None,
-) -> dict[str, Any]:
-    """Tag a converted book now: {changed, name, state, changes: [{field, old, new}], needs_person: [str],
-    confidence, why, candidates: [...], next_action}.
-
-    Args:
-        name: of its folder in converted.
-        override: what a person says of the book: {"asin": …} or any field; kept in its manifest.
-        dry_run: only tell what would be changed.
-
-    Raises:
-        Permanent: there is no such book; the catalogue knows nothing of it; its file is wrong.
-        Transient: a service does not answer; somebody works on the book.
-    """
-
-
-def approve(
-    settings: Settings, name: str, *, destinations: Sequence[str] = (), by: str = ""
-) -> dict[str, Any]:
-    """Let a book that is held go to its libraries: {changed, name, destinations, finished, status}.
-
-    Args:
-        name: of its folder in converted.
-        destinations: libraries it is approved for; empty: all.
-
-    Raises:
-        Permanent: there is no such book, or no such library.
-    """
-
-
-def health(settings: Settings) -> dict[str, Any]:
-    """What /health tells: {ok, live, ready, checks: [{name, ok, needed, detail}]}."""
-
-
-def flush_cache(settings: Settings, asin: str = "") -> dict[str, Any]:
-    """Forget kept answers of the catalogues, of one book or all: {changed, count}."""
-
-
-def export_chapters(settings: Settings, book: Path, target: Path | None = None) -> dict[str, Any]:
-    """The chapters of an M4B: {changed, book, target, chapters: [{start, end, title}]}; seconds. With a target
-    (chapters.txt or .cue by its ending) they are written there."""
-
-
-def import_chapters(settings: Settings, book: Path, source: Path) -> dict[str, Any]:
-    """Give an M4B the chapters of a chapters.txt or cue sheet; its sound stays as it is:
-    {changed, book, chapters: [{start, end, title}]}."""
-
-
-def split_chapters(
-    settings: Settings, book: Path, *, longest: float, wanted: float, check: bool = False
-) -> dict[str, Any]:
-    """Split the long chapters of an M4B at silences: {changed, book, chapters}; lengths in seconds."""

@@ -44,7 +44,7 @@ _NOT_ASIDE = text("delete from audiobook_todo where item_id = :id and what = 'pu
 
 @dataclass(frozen=True)
 class Retried:
-    """How many are taken up again, and the books that were moved back into the inbox, by their paths in it."""
+    """How many are taken up again, and which books were moved back into the inbox, by their paths in it."""
 
     count: int = 0
     moved_back: tuple[str, ...] = ()

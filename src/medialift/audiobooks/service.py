@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import signal
 import socket
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -158,9 +157,9 @@ def once(
             settings.audiobooks, lambda: opening.workshop(settings, plugins), nudge=putting.nudge, step=step
         )
         worker = _worker(settings, database, handler, Bounds(until_idle=True))
+        worker.stop = stop
         looking = Beside("status", lambda: watch(_status(settings, database)), _LOOK_SECONDS)
-        draining = Beside("stop", lambda: _drain_when(stop), _LOOK_SECONDS)
-        with _all({"after": putting, "status": looking, "stop": draining}):
+        with _all({"after": putting, "status": looking}):
             ended = None if stop.is_set() else worker.run_alone()
         after.round()
         with suppress(*AWAY):
@@ -210,11 +209,6 @@ def _worker(settings: Settings, database: Database, handler: AudiobooksHandler, 
         bounds=bounds,
         settings={one: str(getattr(audiobooks, one)) for one in _SHOWN},
     )
-
-
-def _drain_when(stop: Event) -> None:
-    if stop.is_set():
-        signal.raise_signal(signal.SIGTERM)
 
 
 @contextmanager

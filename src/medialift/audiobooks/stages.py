@@ -34,6 +34,18 @@ returning id
 ).bindparams(bindparam("payload", type_=JSONB()))
 
 
+_SETTLE = text(
+    """
+insert into item (pipeline, collection, key, state, priority, weight, bytes, result)
+values (:pipeline, :collection, :key, :state, :priority, 1, :bytes, :result)
+on conflict (pipeline, collection, key) do update
+   set state = :state, lease_until = null, lease_token = null, cancel = false, result = :result,
+       error_kind = null, error_text = null, changed = now()
+returning id
+"""
+).bindparams(bindparam("result", type_=JSONB()))
+
+
 def key_of(stage: Stage, name: str) -> str:
     """The key of the item of a stage: of a book's path in the inbox, or of its folder in converted."""
     return f"{stage}/{name}"
@@ -82,3 +94,30 @@ def enter(
         "payload": payload or {},
     }
     return int(connection.execute(_ENTER, given).scalar_one())
+
+
+def settle(
+    connection: Connection,
+    collection: str,
+    stage: Stage,
+    name: str,
+    *,
+    state: Literal["done", "skipped"],
+    priority: int,
+    result: dict[str, Any],
+    bytes: int = 0,
+) -> int:
+    """Write down that a person had a stage done without the queue; the item's number.
+
+    Whoever works on it finds its lease lost.
+    """
+    given = {
+        "pipeline": PIPELINE,
+        "collection": collection,
+        "key": key_of(stage, name),
+        "state": state,
+        "priority": priority,
+        "bytes": bytes,
+        "result": result,
+    }
+    return int(connection.execute(_SETTLE, given).scalar_one())

@@ -1,4 +1,4 @@
-"""How the intake stands: figures, what is worked on, what waits and for whom. One source for all who show it."""
+"""How the intake stands: figures, what is worked on, what waits for whom. One source for all who show it."""
 
 from __future__ import annotations
 

@@ -6,17 +6,29 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection
 
-from medialift.audiobooks import book_record, convert_stage, delivery, inbox, notices, publishing, stages, todo
+from medialift.audiobooks import (
+    book_record,
+    convert_stage,
+    delivery,
+    inbox,
+    notices,
+    publishing,
+    runs,
+    stages,
+    todo,
+)
 from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks import tagging as tagging_stage
-from medialift.audiobooks.convert_stage import Done, Order
+from medialift.audiobooks.convert_stage import Order
 from medialift.audiobooks.holding import holding
 from medialift.audiobooks.manifest import Manifest
 from medialift.audiobooks.outcome import Outcome
+from medialift.audiobooks.runs import Run
 from medialift.audiobooks.stages import CONVERT, DELIVER, TAG, Stage, key_of
 from medialift.audiobooks.tagging import Tagged
 from medialift.errors import MedialiftError, Permanent, Transient
@@ -115,7 +127,7 @@ class Workshop:
         attempt.step("tagging")
         tagged = self.tag(attempt.name, stop=attempt.stop)
         manifest, item = tagged.manifest, attempt.lease.item_id
-        # Only what nobody is sure of waits here; a book that waits to be approved does so before its delivery.
+        # Only what nobody is sure of waits here; one that is to be approved waits before its delivery.
         waits = manifest.next_action == "review"
         needs = "; ".join(tagged.needs_person)
 
@@ -144,7 +156,7 @@ class Workshop:
         *,
         override: Mapping[str, Any] | None = None,
         dry_run: bool = False,
-        stop: Any = None,
+        stop: Event | None = None,
     ) -> Tagged:
         """Tag a converted book, under its lock.
 
@@ -157,12 +169,12 @@ class Workshop:
             return tagging_stage.tag(
                 folder,
                 self.settings,
-                lookup=self.catalogues.lookup,
+                lookup=self.catalogues.lookup(stop),
                 plugins=self.means.plugins,
                 dry_run=dry_run,
                 override=override,
                 stop=stop,
-                picture=self.catalogues.picture,
+                picture=self.catalogues.picture(stop),
                 programs=self.means.programs,
             )
 
@@ -177,8 +189,33 @@ class Workshop:
             raise Permanent("There is no converted book of this name", name, "See what `status` lists")
         return folder
 
-    def tagged_by_hand(self, connection: Connection, item: int, tagged: Tagged) -> None:
-        """What follows when a person had a book tagged; part of the caller's transaction."""
+    def tagged_by_hand(self, connection: Connection, tagged: Tagged) -> None:
+        """Write down what a person had done, and what follows; part of the caller's transaction."""
+        manifest = tagged.manifest
+        waits = manifest.next_action == "review"
+        result: dict[str, Any] = {"state": tagged.state, "changes": len(tagged.diff), "by_hand": True}
+        if waits:
+            result |= {"waits_for": "person", "reason": "; ".join(tagged.needs_person)}
+        item = stages.settle(
+            connection,
+            self.settings.collection,
+            TAG,
+            manifest.name,
+            state="skipped" if waits else "done",
+            priority=stages.priority_of(TAG, self.settings.tagging),
+            result=result,
+            bytes=manifest.conversion.size,
+        )
+        run = Run(
+            "tag",
+            manifest.name,
+            "person" if waits else "done",
+            name=manifest.name,
+            how="by hand",
+            seconds=manifest.tagging.took,
+            error_text="; ".join(tagged.needs_person),
+        )
+        runs.record(connection, self.settings.collection, run)
         self._tagged(connection, item, tagged)
 
     def _tagged(self, connection: Connection, item: int, tagged: Tagged) -> None:
@@ -207,7 +244,8 @@ class Workshop:
         silent = [one for one, record in manifest.deliveries.items() if record.rescan == "failed"]
         if silent:
             told = "; ".join(line for result in results for line in result.told)
-            raise Transient("The book lies in its library, and its server does not know", ", ".join(silent), told)
+            what = "The book lies in its library, and its server does not know of it"
+            raise Transient(what, ", ".join(silent), told)
         held = [result for result in results if result.state == "held"]
         why = "; ".join(dict.fromkeys(line for result in held for line in result.told))
 
@@ -248,6 +286,3 @@ class Workshop:
             priority=priority,
             bytes=manifest.conversion.size,
         )
-
-
-__all__ = ["Done", "Workshop"]
