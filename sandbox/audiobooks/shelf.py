@@ -30,7 +30,7 @@ class Volume:
         told: the same for people.
         folder: where it lies in the inbox.
         chapters: how many the finished book has; 0: it must fail.
-        how: what conversion does with it (encode, splice, pass_through); "" when it must fail.
+        how: what conversion does with it (converted, spliced, passed_through); "" when it must fail.
         why: a word of the reason with which it must fail.
         series, number: its place in a series.
     """
@@ -41,7 +41,7 @@ class Volume:
     title: str
     asin: str
     chapters: int
-    how: str = "encode"
+    how: str = "converted"
     author: str = "Ada Harbour"
     narrator: str = "Ned Reader"
     series: str = ""
@@ -72,8 +72,8 @@ def _one(kind: str, told: str, title: str, number: int, **more: object) -> Volum
 VOLUMES: tuple[Volume, ...] = (
     _one("cbr", "MP3, constant rate", "A Constant Tide", 1),
     _one("vbr", "MP3, variable rate", "Variable Winds", 2),
-    _one("m4a", "M4A in parts", "Parts of the Whole", 3, how="splice"),
-    _one("m4b", "M4B that is right", "Already Bound", 4, how="pass_through"),
+    _one("m4a", "M4A in parts", "Parts of the Whole", 3, how="spliced"),
+    _one("m4b", "M4B that is right", "Already Bound", 4, how="passed_through"),
     _one("flac", "FLAC", "Lossless Summer", 5),
     _one("ogg", "Ogg Vorbis", "The Vorbis Letters", 6),
     _one("opus", "Opus", "Opus Eleven", 7),
