@@ -12,7 +12,15 @@ import pytest
 from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks import tagging, tags
 from medialift.audiobooks.book import InSeries, Structure
-from medialift.audiobooks.manifest import Approval, ChapterRecord, Conversion, Detected, Manifest, Sources
+from medialift.audiobooks.manifest import (
+    Approval,
+    ChapterRecord,
+    Conversion,
+    Detected,
+    Manifest,
+    Need,
+    Sources,
+)
 from medialift.audiobooks.metadata.model import Candidate, Found, Metadata, Scores, Series, Unsure
 from medialift.errors import Permanent, Transient
 from medialift.settings import AudiobooksSettings, DestinationSettings, TaggingSettings
@@ -199,14 +207,42 @@ def test_an_unsure_match_waits_for_a_person_with_the_candidates(folder):
     assert book_in(folder).read_bytes() == before
 
 
-def test_a_person_who_says_the_title_is_believed_though_nobody_knows_the_book(folder):
+def test_a_person_who_says_the_title_is_believed_where_no_catalogue_has_the_book(folder):
     local = Metadata(authors=("Ada Example",), narrators=("Cy Voice",))
-    done = tag(
-        folder, Catalogue(Unsure("Nothing is known", (), local)), override={"title": "Mine", "asin": ""}
-    )
-    assert (done.state, done.needs_person) == ("tagged", [])
+    done = tag(folder, Catalogue(Unsure("Nothing is known", (), local)), override={"title": "Mine"})
+    assert (done.state, done.manifest.codes) == ("tagged", ("missing_asin",))
     assert tags.read(book_in(folder))["©nam"] == "Mine"
     assert done.manifest.tagging.metadata.origin["title"] == "override"
+    likely = (Candidate(KNOWN, Scores(title=0.8), 0.6, "The title is alike"),)
+    asked = tag(folder, Catalogue(Unsure("No book is sure enough", likely, local)))
+    assert asked.manifest.codes == ("unsure_match",)
+    none = tag(folder, Catalogue(Unsure("No book is sure enough", likely, local)), override={"asin": ""})
+    assert (none.state, none.manifest.codes) == ("tagged", ())
+
+
+class OnlyByAsin(Catalogue):
+    """Knows its book only when a person names the ASIN."""
+
+    def __call__(self, clues, override):
+        super().__call__(clues, override)
+        return self.answer if override.get("asin") == KNOWN.asin else Unsure("The title contradicts")
+
+
+def test_other_words_for_a_book_that_was_recognised_do_not_make_it_another_one(folder):
+    first = tag(folder, found())
+    catalogue = OnlyByAsin(found().answer)
+    done = tag(folder, catalogue, override={"title": "My own title"})
+    held = tags.read(book_in(folder))
+    assert (held["©nam"], held[FREE + "ASIN"], held["©pub"]) == ("My own title", KNOWN.asin, "Quay Press")
+    assert (done.state, done.needs_person) == ("tagged", [])
+    assert done.manifest.override == {"title": "My own title"}
+    assert done.manifest.tagging.why == first.manifest.tagging.why
+    # One that was never found good is not taken for itself.
+    kept = manifests.read(folder)
+    need = Need(code="runtime_differs", text="The length differs")
+    manifests.write(folder, kept.changed(needs_person=(need,)))
+    asked = tag(folder, catalogue, override={"title": "Another title", "asin": None, "authors": "Bo"})
+    assert asked.manifest.tagging.metadata.asin == ""
 
 
 def test_an_override_is_kept_and_wins_again_without_being_said_again(folder):

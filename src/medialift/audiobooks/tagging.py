@@ -196,14 +196,11 @@ class _Tagging:
         if self.plugins is not None and not self.dry_run:
             self.problems += self.plugins.before("tag", self.manifest)
         old = atoms.read(self.file)
-        found = self.lookup(clue_record.clues(self.manifest, old, self.folder), self.manifest.override)
+        found = self._recognised(clue_record.clues(self.manifest, old, self.folder))
         self.left.seconds()
         self.problems += found.problems
         if isinstance(found, Unsure):
-            if not self.manifest.override.get("title"):
-                return self._unsure(found)
-            why = "A person said what the book is"
-            found = Found(found.local, 1.0, why, found.candidates)
+            return self._unsure(found)
         known = self._known(found)
         new = atoms.after(
             old,
@@ -211,11 +208,31 @@ class _Tagging:
             previous=self._previous(),
             emptied=overrides.emptied(self.manifest.override),
         )
+        if self._beets_did_it(known):
+            # It writes some fields in another form than ours: that is no change.
+            new = dict(old)
         picture, origin = self._cover(known)
         if not self.dry_run:
             self._announce(_with_cover(atoms.changes(old, new), self.manifest, picture, origin))
             self._write(known, old, new, picture)
         return self._tagged(found, known, old, new, picture, origin)
+
+    def _recognised(self, clues: Clues) -> Found | Unsure:
+        """What the book is. A person's words are clues too, and then they may lead nowhere."""
+        said, before = self.manifest.override, self.manifest.tagging
+        found = self.lookup(clues, said)
+        if isinstance(found, Found):
+            return found
+        settled = self.manifest.state == "tagged" and not self.manifest.needs_person
+        if "asin" not in said and before.metadata is not None and before.metadata.asin and settled:
+            # Other words for a book that was recognised, and found good, do not make it another one.
+            again = self.lookup(clues, {**said, "asin": before.metadata.asin})
+            if isinstance(again, Found):
+                return replace(again, confidence=before.confidence, why=before.why)
+        if said.get("title") and (said.get("asin") == "" or not found.candidates):
+            why = "A person said what the book is, and no catalogue has it"
+            return Found(found.local, 1.0, why, found.candidates, found.problems)
+        return found
 
     @property
     def file(self) -> Path:
@@ -290,6 +307,16 @@ class _Tagging:
             picture=picture,
         )
 
+    def _beets_did_it(self, known: Metadata) -> bool:
+        """Whether the file is as beets left it when it was told of this very book."""
+        before = self.manifest.tagging
+        return (
+            self.settings.tagging.tagger == before.tagger == "beets"
+            and before.metadata == known
+            and self.manifest.localisation.scheme == self.scheme
+            and before.sha256 == _digest(self.file)
+        )
+
     def _by_beets(self, copy: Path, known: Metadata, old: atoms.Tags, new: atoms.Tags) -> atoms.Tags:
         """Let beets tag the copy; all that it is to hold: beets' fields, what it does not know, and what a
         person said."""
@@ -322,8 +349,6 @@ class _Tagging:
         diff = _with_cover(atoms.changes(old, held), self.manifest, picture, origin)
         written = not self.dry_run and bool(diff)
         before = self.manifest.tagging
-        with self.file.open("rb") as file:
-            digest = hashlib.file_digest(file, "sha256").hexdigest()
         tagging = before.model_copy(
             update={
                 "tagger": self.settings.tagging.tagger,
@@ -336,7 +361,7 @@ class _Tagging:
                 "changes": diff or before.changes,
                 "cover": _cover_record(picture, origin) or before.cover,
                 "size": self.file.stat().st_size,
-                "sha256": digest,
+                "sha256": _digest(self.file),
                 "notes": tuple(self.problems),
                 "error": None,
             }
@@ -404,6 +429,11 @@ class _Tagging:
         return Localisation(
             region=known.region, regions_asked=tuple(regions), language=known.language, scheme=self.scheme
         )
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _candidates(found: Found | Unsure) -> tuple[CandidateRecord, ...]:
