@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from medialift.audiobooks import validate
-from medialift.errors import Permanent
+from medialift.errors import Transient
 from medialift.settings import AudiobooksSettings, Settings, TaggingSettings
 from sandbox.bookservers import BookServer, as_json, served
 from sandbox.ports import free_port
@@ -91,7 +91,7 @@ def test_all_faults_are_told_at_once(tmp_path):
     }
     assert set(told) == set(expected)
     assert [(where, told[where]) for where, part in expected.items() if part not in told[where]] == []
-    with pytest.raises(Permanent) as error:
+    with pytest.raises(validate.WrongSetUpError) as error:
         validate.require(Settings(audiobooks=wrong), ledger=False)
     assert all(where in error.value.subject for where in told)
     assert "secret" not in str(error.value)
@@ -141,7 +141,7 @@ def test_a_rule_that_ffmpeg_cannot_follow_is_told(tmp_path):
 
 def test_beets_that_is_not_there_is_told(tmp_path):
     tagging = TaggingSettings(cache=tmp_path / "cache", tagger="beets", beet="no-such-beet")
-    assert "no program no-such-beet" in faults(usable(tmp_path, tagging=tagging))["audiobooks.tagging.beet"]
+    assert "no-such-beet" in faults(usable(tmp_path, tagging=tagging))["audiobooks.tagging.beet"]
 
 
 def test_an_event_that_there_is_not_is_told(tmp_path):
@@ -167,8 +167,15 @@ def test_a_host_that_is_away_is_a_warning_only(tmp_path, monkeypatch):
 def test_a_database_that_is_away_is_told(tmp_path):
     port = free_port()
     database = {"url": f"postgresql://127.0.0.1:{port}/medialift"}
-    found = validate.check(Settings(audiobooks=usable(tmp_path), database=database))
-    assert [fault.where for fault in found] == ["database"]
+    wanted = Settings(audiobooks=usable(tmp_path), database=database)
+    assert [fault.where for fault in validate.check(wanted)] == ["database"]
+    with pytest.raises(Transient):
+        validate.require(wanted)
+
+
+def test_a_mount_that_is_away_may_come_back(tmp_path):
+    with pytest.raises(Transient, match="there is no folder"):
+        validate.require(Settings(audiobooks=usable(tmp_path, inbox=tmp_path / "away")), ledger=False)
 
 
 def test_a_port_is_taken_by_others_and_not_by_ourselves(tmp_path):

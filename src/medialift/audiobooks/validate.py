@@ -13,13 +13,18 @@ from functools import partial
 from medialift.audiobooks.validating import libraries, places, reachable
 from medialift.audiobooks.validating.fault import Fault, destination
 from medialift.audiobooks.validating.values import values
-from medialift.errors import Permanent
+from medialift.errors import Permanent, Transient
 from medialift.settings import Settings
 
-__all__ = ["Fault", "check", "refuse", "require"]
+__all__ = ["Fault", "WrongSetUpError", "check", "require"]
 
 _SECONDS = 30.0
 """A check that takes longer has failed: a mount that hangs never answers."""
+
+
+class WrongSetUpError(Permanent):
+    """Something of the set-up is wrong, and stays so until a person corrects it."""
+
 
 _Look = tuple[str, Callable[[], Iterable[Fault]]]
 
@@ -55,25 +60,20 @@ def require(settings: Settings, *, ledger: bool = True, port: bool = True) -> li
     """The warnings, when there is no fault.
 
     Raises:
-        Permanent: there are faults; all of them are named, each with its fix.
+        WrongSetUpError: there are faults; all of them are named, each with its fix.
+        Transient: the same, and each of them may pass: a mount or the database is away.
     """
     found = check(settings, ledger=ledger, port=port)
-    refuse(found)
-    return found
-
-
-def refuse(found: Sequence[Fault]) -> None:
-    """Raises:
-    Permanent: there are faults among them; all are named, each with its fix.
-    """
     if faults := [fault for fault in found if fault.kind == "fault"]:
-        raise Permanent(
-            "A setting of the audiobooks is wrong"
+        kind = Transient if all(fault.passing for fault in faults) else WrongSetUpError
+        raise kind(
+            "The audiobooks are not set up right"
             if len(faults) == 1
-            else f"{len(faults)} things of the audiobooks' settings are wrong",
+            else f"{len(faults)} things of the audiobooks' set-up are wrong",
             "; ".join(f"{fault.where}: {fault.what}" for fault in faults),
             "; ".join(dict.fromkeys(fault.fix for fault in faults)),
         )
+    return found
 
 
 def _looked(looks: Sequence[_Look]) -> Iterator[list[Fault]]:
@@ -87,7 +87,7 @@ def _looked(looks: Sequence[_Look]) -> Iterator[list[Fault]]:
                 yield future.result()
             else:
                 why = f"it did not answer within {_SECONDS:g} s"
-                yield [Fault(where, why, "Look whether a mount or a server hangs")]
+                yield [Fault(where, why, "Look whether a mount or a server hangs", passing=True)]
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 

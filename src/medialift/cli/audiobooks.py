@@ -5,7 +5,8 @@ from __future__ import annotations
 import getpass
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
 from typing import Annotated, Any
@@ -54,7 +55,9 @@ def start(context: typer.Context) -> None:
 def run(context: typer.Context) -> None:
     """Be the service until told to end: what the unit medialift-audiobooks calls. SIGTERM drains."""
     run = session.of(context)
-    ended = operations.run(run.serve())
+    settings = run.serve()
+    with _right_set_up():
+        ended = operations.run(settings)
     run.face.result(ended, lambda: run.face.note(f"{ended['why']}: {ended['items']} steps of books"))
 
 
@@ -66,7 +69,7 @@ def once(context: typer.Context) -> None:
     """
     run = session.of(context)
     settings, stop = run.settings, Event()
-    with run.face.watching("Audiobooks") as told:
+    with _right_set_up(), run.face.watching("Audiobooks") as told:
         position = shown.Position()
         done = stoppable(
             lambda: operations.once(settings, watch=lambda now: told(*position.of(now)), stop=stop), stop
@@ -313,6 +316,15 @@ def flush_cache(
     run = session.of(context)
     done = operations.flush_cache(run.settings, asin)
     run.face.result(done, lambda: run.face.line(f"{done['count']} answers are forgotten"))
+
+
+@contextmanager
+def _right_set_up() -> Iterator[None]:
+    """A set-up that is wrong is the user's: exit code 2, by which systemd does not start it again."""
+    try:
+        yield
+    except validate.WrongSetUpError as wrong:
+        raise BadInput(wrong.what, wrong.subject, wrong.hint) from wrong
 
 
 def _watched(run: Session) -> Status:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Any, Literal
 
-from medialift.errors import MedialiftError
+from medialift.errors import MedialiftError, Transient
 
 
 @dataclass(frozen=True)
@@ -16,14 +16,16 @@ class Fault:
         where: the setting, or what else it is about.
         what: what is wrong. fix: what to do.
         kind: a fault keeps the service from starting; a warning does not.
+        passing: it may be right again without anybody changing a setting: a mount or a server is away.
     """
 
     where: str
     what: str
     fix: str
     kind: Literal["fault", "warning"] = "fault"
+    passing: bool = False
 
-    def to_dict(self) -> dict[str, str]:
+    def to_dict(self) -> dict[str, Any]:
         """For `--json`."""
         return asdict(self)
 
@@ -31,7 +33,9 @@ class Fault:
 def of_error(where: str, error: MedialiftError, kind: Literal["fault", "warning"] = "fault") -> Fault:
     """The same of an error."""
     what = f"{error.what}: {error.subject}" if error.subject else error.what
-    return Fault(where, f"{what[:1].lower()}{what[1:]}", error.hint or "Look at it", kind)
+    return Fault(
+        where, f"{what[:1].lower()}{what[1:]}", error.hint or "Look at it", kind, isinstance(error, Transient)
+    )
 
 
 def destination(name: str) -> str:

@@ -84,7 +84,9 @@ def usable(where: str, path: Path, *, write: bool = True) -> Fault | None:
             with tempfile.TemporaryFile(prefix=".medialift-", dir=path):
                 pass
     except FileNotFoundError:
-        return Fault(where, f"there is no folder {path}", f"Mount it, or make it: mkdir -p {path}")
+        return Fault(
+            where, f"there is no folder {path}", f"Mount it, or make it: mkdir -p {path}", passing=True
+        )
     except NotADirectoryError:
         return Fault(where, f"{path} is no folder", "Correct the path")
     except OSError as error:
@@ -92,7 +94,8 @@ def usable(where: str, path: Path, *, write: bool = True) -> Fault | None:
         who = f"user {os.geteuid()}"
         if error.errno in (errno.EACCES, errno.EPERM):
             return Fault(where, f"{path} may not be {verb} by {who}", f"chown or chmod {path} for {who}")
-        return Fault(where, f"{path} cannot be {verb}: {error.strerror}", "Look at its disk or mount")
+        why = f"{path} cannot be {verb}: {error.strerror}"
+        return Fault(where, why, "Look at its disk or mount", passing=error.errno != errno.EROFS)
     return None
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import errno
 import importlib.util
-import shutil
 import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 
-from medialift.audiobooks import programs
+from medialift.audiobooks import beets, programs
 from medialift.audiobooks.validating.fault import Fault, of_error
 from medialift.audiobooks.validating.libraries import token
 from medialift.errors import MedialiftError
@@ -40,10 +39,10 @@ def tagging(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
     tagging = audiobooks.tagging
     if tagging.mode == "off":
         return
-    if tagging.tagger == "beets" and shutil.which(tagging.beet) is None:
+    if tagging.tagger == "beets" and (why := beets.missing(tagging.beet)):
         yield Fault(
             "audiobooks.tagging.beet",
-            f"there is no program {tagging.beet}",
+            f"beets cannot be used: {why}",
             "Install beets with beets-audible (the role does with audiobooks_beets), or set tagger to own",
         )
     if not tagging.providers:
