@@ -41,7 +41,7 @@ _SILENCES_LOOKED_AT = 12
 # The loudness of the same stretch before and after coding differs by less, even at low rates.
 _AS_LOUD = 6.0
 _BEGINNING_SECONDS = 4.0
-_BEGINNINGS_LOOKED_AT = 8
+_BEGINNINGS_LOOKED_AT = 4
 # A frame of padding at the end may be heard by ffmpeg; what a source's header counts may be a little long.
 _CLAIMED_SECONDS, _CLAIMED_SHARE = 1.0, 0.005
 # Containers that count how long they are; the others only guess by their size.
@@ -104,7 +104,7 @@ def prove(
         Transient: `stop` was set, or ffmpeg did not end in time.
     """
     parts = [samples] if isinstance(samples, int) else list(samples)
-    book = _Book(file, rate, parts, sources, programs, stop)
+    book = _Book(file, probe(file, programs, stop=stop), rate, parts, sources, programs, stop)
     book.length()
     book.chapters(chapters)
     decoded, silences = book.decoded(timeout)
@@ -120,6 +120,7 @@ def prove(
 @dataclass(frozen=True)
 class _Book:
     file: Path
+    found: Source
     rate: int
     parts: Sequence[int]
     sources: Sequence[Source]
@@ -166,15 +167,14 @@ class _Book:
                 "ffmpeg does not say how much it decoded", self.programs.ffmpeg, "Install Debian's ffmpeg"
             )
         # Where the decoder doubles the rate (HE-AAC), its own rate counts.
-        own = probe(self.file, self.programs, stop=self.stop).rate
-        decoded = round(Fraction(int(counted[1]) * self.rate, own))
+        decoded = round(Fraction(int(counted[1]) * self.rate, self.found.rate))
         if decoded < sum(self.parts) - EXACT_SECONDS * self.rate:
             lost = (sum(self.parts) - decoded) / self.rate
             raise self.wrong(f"{lost:.3f} s of it cannot be decoded")
         return decoded, list(_silences(done.err, float(self.seconds)))
 
     def chapters(self, planned: Sequence[Chapter]) -> None:
-        there = probe(self.file, self.programs, stop=self.stop).chapters
+        there = self.found.chapters
         if len(there) != len(planned):
             raise self.wrong(f"it has {len(there)} chapters, and {len(planned)} were planned")
         for number, (found, one) in enumerate(zip(there, planned, strict=True), start=1):
@@ -209,8 +209,9 @@ class _Book:
 
     def beginnings(self) -> int:
         """Compare the loudness where parts begin: there no source has to be searched for the place."""
-        step = max(1, len(self.parts) // _BEGINNINGS_LOOKED_AT)
-        numbers = range(0, len(self.parts), step)
+        most = min(_BEGINNINGS_LOOKED_AT, len(self.parts))
+        # Evenly, from the first to the last.
+        numbers = sorted({round(one * (len(self.parts) - 1) / max(1, most - 1)) for one in range(most)})
         starts = [0, *accumulate(self.parts)]
         for number in numbers:
             source, seconds = self.sources[number], min(_BEGINNING_SECONDS, self.parts[number] / self.rate)
@@ -223,7 +224,7 @@ class _Book:
         return len(numbers)
 
     def cover(self) -> None:
-        if probe(self.file, self.programs, stop=self.stop).cover is None:
+        if self.found.cover is None:
             raise self.wrong("it has no cover")
         argv = [self.programs.ffmpeg, "-v", "error", "-xerror", "-nostdin", "-i", f"file:{self.file}"]
         done = process.run([*argv, "-map", "0:v:0", "-frames:v", "1", "-f", "null", "-"], stop=self.stop)
