@@ -3,8 +3,8 @@
 import pytest
 from mutagen.mp4 import MP4, MP4FreeForm
 
+from medialift.audiobooks import beets, metadata, tagging, tags
 from medialift.audiobooks import manifest as manifests
-from medialift.audiobooks import metadata, tagging, tags
 from medialift.audiobooks.book import Structure
 from medialift.audiobooks.manifest import Conversion, Detected, Manifest, Sources
 from medialift.errors import Permanent
@@ -202,3 +202,12 @@ def test_a_catalogue_that_is_away_later_costs_beets_no_book_that_was_found(folde
     held = tags.read(book_in(folder))
     assert (held["©alb"], held[FREE + "ASIN"]) == ("Somebody’s title", "B0BEETS001")
     assert done.manifest.tagging.metadata.publisher == first.manifest.tagging.metadata.publisher
+
+
+def test_whether_beets_can_be_used_is_known_before_a_book_needs_it(beet, tmp_path):
+    assert beets.missing(str(beet)) == ""
+    assert "/nowhere/beet" in beets.missing("/nowhere/beet")
+    bare = tmp_path / "beet"
+    bare.write_text("#!/bin/sh\necho 'beets version 2.14.1'\necho 'no plugins loaded'\n")
+    bare.chmod(0o755)
+    assert "no beets-audible" in beets.missing(str(bare))

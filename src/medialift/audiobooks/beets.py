@@ -16,7 +16,6 @@ What its versions 2.14.1 and 1.7.1 do, and what is done about it here:
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import tempfile
 from contextlib import closing
@@ -37,6 +36,7 @@ FOLDER_PREFIX = ".beets-"
 _PLUGINS = Path(__file__).with_name("beets_plugin")
 # beets-audible needs a date: where none is known, what it writes of this one is taken away again.
 _NO_DATE = "1900-01-01"
+_NO_SERVICES: dict[str, Any] = {"audible": {}, "audnexus": ""}
 _REGIONS = ("au", "ca", "de", "es", "fr", "in", "it", "jp", "us", "uk")
 _TLDS = {"au": "com.au", "us": "com", "uk": "co.uk", "jp": "co.jp"}
 # The answers of the services may take so much of the time that is left; without them it takes seconds.
@@ -128,8 +128,7 @@ class _World:
             [self._settings.beet, "-c", str(config), "import", "-q", *words, str(self._folder)],
             timeout=seconds,
             stop=self._left.stop,
-            # Neither the configuration of whoever runs this nor a terminal is any of its business.
-            env={"BEETSDIR": str(self._root), "HOME": str(self._root), "NO_COLOR": "1", "TERM": "dumb"},
+            env=_alone(self._root),
         )
         if done.ok and _imported(library):
             return ""
@@ -166,12 +165,26 @@ class _World:
 
 
 def missing(beet: str, *, timeout: float = 30.0) -> str:
-    """What is wrong with the installation of beets; "" when it can be used. For `validate` and /health."""
-    try:
-        done = process.run([beet, "version"], timeout=timeout, env={"BEETSDIR": os.devnull})
-    except (Permanent, Transient) as error:
-        return str(error)
-    return "" if done.ok else f"`{beet} version` ended with {done.rc}"
+    """What is wrong with the installation of beets, "" when it can be used; for `validate` and /health."""
+    with tempfile.TemporaryDirectory(prefix="medialift-beets-") as name:
+        config = Path(name) / "config.yaml"
+        config.write_text(f"library: {name}/library.db\nplugins: [medialift_services, audible]\n")
+        with config.open("a") as file:
+            yaml.safe_dump({"pluginpath": [str(_PLUGINS)], "medialift_services": _NO_SERVICES}, file)
+        try:
+            done = process.run([beet, "-c", str(config), "version"], timeout=timeout, env=_alone(name))
+        except (Permanent, Transient) as error:
+            return str(error)
+    loaded = next((line for line in done.out.splitlines() if line.startswith("plugins:")), "")
+    if done.ok and "audible" in loaded.replace(",", " ").split():
+        return ""
+    said = [line.strip() for line in done.err.splitlines() if line.strip()]
+    return f"{beet} has no beets-audible ({said[-1] if said else f'exit code {done.rc}'})"
+
+
+def _alone(folder: str | Path) -> dict[str, str]:
+    """Neither the configuration of whoever runs this nor a terminal is any business of beets."""
+    return {"BEETSDIR": str(folder), "HOME": str(folder), "NO_COLOR": "1", "TERM": "dumb"}
 
 
 def _told(known: Metadata) -> dict[str, Any]:
