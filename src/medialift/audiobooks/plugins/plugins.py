@@ -15,7 +15,6 @@ import pluggy
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from medialift.audiobooks.listing import shown
-from medialift.audiobooks.metadata.merging import enriched
 from medialift.audiobooks.metadata.model import Metadata
 from medialift.audiobooks.plugins.calling import Caller
 from medialift.errors import MedialiftError
@@ -125,13 +124,21 @@ class Plugins:
             said = f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
             self._complain(name, "enrich_metadata", said, problems)
             return before
-        return enriched(before, after, name)
+        return _added(before, after, name)
 
     def _complain(self, name: str, hook: str, said: str, problems: list[str]) -> None:
         problem = redact(f"Plug-in {name}, {hook}: {said}")
         _log.warning("%s", problem)
         problems.append(problem)
         self._tell(problem)
+
+
+def _added(before: Metadata, after: Metadata, name: str) -> Metadata:
+    """What a plug-in made of it: the fields that it changed are told as its own."""
+    told = after.filled()
+    kept = {field: origin for field, origin in before.origin.items() if field in told}
+    changed = {field: name for field in told if getattr(before, field) != getattr(after, field)}
+    return dataclasses.replace(after, origin={**kept, **changed})
 
 
 def plain(what: Any) -> Any:
