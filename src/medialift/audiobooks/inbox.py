@@ -120,6 +120,11 @@ def understand(root: Path, relative_to: Path, settings: AudiobooksSettings) -> l
     return found
 
 
+def reading(settings: AudiobooksSettings) -> Reading:
+    """How these settings read a folder."""
+    return _reading(settings)
+
+
 def again(book: Book, settings: AudiobooksSettings) -> Book | None:
     """The same book as it lies there now; None when it is gone or no longer understood as one book.
 

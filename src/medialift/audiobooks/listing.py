@@ -93,16 +93,19 @@ class Reading:
         return name.startswith(OWN) or any(fnmatchcase(small, one.lower()) for one in self.ignore)
 
 
-def read(path: Path, how: Reading) -> Folder | File | None:
+def read(path: Path, how: Reading, *, by_name: bool = True) -> Folder | File | None:
     """What lies at this path; None when it is ignored, gone, or neither a file nor a folder.
 
     Links are followed, but not in a circle.
+
+    Args:
+        by_name: ignore the path itself by its name; what is below is ignored by its names in any case.
 
     Raises:
         OSError: the file system itself does not answer (a mount that died). That a folder may not be read is
             one of its troubles.
     """
-    if how.ignores(path.name) or path in how.leave_out:
+    if by_name and (how.ignores(path.name) or path in how.leave_out):
         return None
     try:
         found = path.stat()

@@ -1,0 +1,397 @@
+"""Moving and copying what must not be lost: never over anything, and removed only when a copy is proven.
+
+Within a file system a move is a rename. Between two it is: copy beside the target under a name of our own,
+read the copy back from the disk and compare, publish it, take the source out of its place by rename, and
+only then remove what the copy holds. A crash at any point leaves the source whole or the copy proven, and
+`resume` completes what was left.
+"""
+
+from __future__ import annotations
+
+import errno
+import glob
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from medialift.audiobooks.listing import OWN, shown
+from medialift.errors import Transient
+from medialift.foundation.atomic import sync_folder, write_json
+
+_CHUNK = 1 << 20
+_COPYING, _REMOVING, _LIST = f"{OWN}copying-", f"{OWN}removing-", f"{OWN}removing.json"
+_NAME_BYTES = 255
+_NO_HARD_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.EMLINK, errno.ENOSYS, errno.EXDEV)
+
+Allowed = Callable[[Path], bool]
+"""Whether what is about to be removed, at this path, is still what it was."""
+
+
+@dataclass(frozen=True)
+class Copied:
+    """One file of a copy: its size, and the time (ns) that its source had."""
+
+    size: int
+    modified: int
+
+
+def free_name(folder: Path, name: str, ending: str = "") -> Path:
+    """A path in the folder where nothing is: the name, or "name (2)", "name (3)", … before its ending.
+
+    Names are cut so that they fit into the 255 bytes that file systems allow.
+    """
+    stem, number = name.removesuffix(ending), 1
+    while True:
+        tail = f" ({number}){ending}" if number > 1 else ending
+        path = folder / f"{cut(stem, _NAME_BYTES - len(os.fsencode(tail)))}{tail}"
+        if not os.path.lexists(path):
+            return path
+        number += 1
+
+
+def cut(name: str, limit: int) -> str:
+    """The name in at most so many bytes, no letter cut in two."""
+    raw = os.fsencode(name)
+    return name if len(raw) <= limit else raw[:limit].decode(errors="ignore").rstrip()
+
+
+def move(source: Path, target: Path, *, allowed: Allowed = lambda _path: True) -> Path:
+    """Move a file, folder or link to `target`, or to a numbered name beside it; where it is now.
+
+    Args:
+        allowed: is asked about the source where nobody looks for it any more, before anything of it is
+            removed or published. When it says no, the source is put back.
+
+    Raises:
+        Transient: the source changed meanwhile, or a copy differs from it: nothing is removed.
+        OSError: as the file systems say.
+    """
+    resume(source)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_symlink():
+        return _move_link(source, target)
+    if source.lstat().st_dev == target.parent.stat().st_dev:
+        with suppress(_CrossesFileSystems):
+            return _rename(source, target, allowed)
+    return _copy_and_remove(source, target, allowed)
+
+
+def copy(source: Path, target: Path, *, skip: Callable[[str], bool] = lambda _name: False) -> Path:
+    """Copy a file or folder to `target` or a numbered name beside it, proven; where the copy is.
+
+    A link is copied as what it leads to. Times are kept.
+
+    Raises:
+        Transient: the source changed meanwhile, or the copy differs from it.
+        OSError: as the file systems say.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    made, _ = _proven_copy(source, target, skip, follow=True)
+    return _published(made, target)
+
+
+def remove(source: Path, *, allowed: Allowed = lambda _path: True) -> None:
+    """Remove a file, a folder or a link for good; a link only itself.
+
+    Raises:
+        Transient: `allowed` said no; it is where it was.
+    """
+    resume(source)
+    if source.is_symlink() or not source.is_dir():
+        if not allowed(source):
+            raise _changed(source)
+        source.unlink()
+        return
+    _remove_folder(source, None, allowed)
+
+
+def resume(source: Path) -> None:
+    """Complete what a crash left of a move or removal of this source: it is gone then, or in its place again.
+
+    Only to be called while nobody else moves it.
+    """
+    hidden = _hidden(source)
+    if not os.path.lexists(hidden):
+        return
+    if hidden.is_dir() and not hidden.is_symlink():
+        _remove_listed(hidden, source)
+    else:
+        _put_back(hidden, source)
+
+
+def remove_empty(folder: Path, *, up_to: Path) -> None:
+    """Remove a folder that is empty, and those above it that are so then; never `up_to` itself."""
+    while folder != up_to and folder.is_relative_to(up_to):
+        try:
+            folder.rmdir()
+        except OSError:
+            return
+        folder = folder.parent
+
+
+def same_content(one: Path, other: Path) -> bool:
+    """Whether two files hold the same bytes."""
+    return one.stat().st_size == other.stat().st_size and _digest(one) == _digest(other)
+
+
+class _CrossesFileSystems(Exception):
+    """A rename that cannot be one: mounts of one file system, overlays, quotas by project."""
+
+
+def _rename(source: Path, target: Path, allowed: Allowed) -> Path:
+    """Rename to a free name: first out of sight, so that what is judged is what is moved."""
+    hidden = _hidden(source)
+    source.rename(hidden)
+    try:
+        if not allowed(hidden):
+            raise _changed(source)
+        return _published(hidden, target)
+    except BaseException as error:
+        # Whoever put something new in its place meanwhile keeps it.
+        if os.path.lexists(hidden) and not os.path.lexists(source):
+            hidden.rename(source)
+        if isinstance(error, OSError) and error.errno == errno.EXDEV:
+            raise _CrossesFileSystems from None
+        raise
+
+
+def _move_link(source: Path, target: Path) -> Path:
+    """A link moves as one that leads to the same place, whatever it was relative to."""
+    leads_to = source.resolve()
+    while True:
+        free = free_name(target.parent, target.name, "" if leads_to.is_dir() else target.suffix)
+        try:
+            free.symlink_to(leads_to)
+        except FileExistsError:
+            continue
+        source.unlink()
+        return free
+
+
+def _copy_and_remove(source: Path, target: Path, allowed: Allowed) -> Path:
+    made, copied = _proven_copy(source, target, _nothing, follow=False)
+    try:
+        if not allowed(source):
+            raise _changed(source)
+    except BaseException:
+        _delete(made)
+        raise
+    published = _published(made, target)
+    if source.is_dir():
+        _remove_folder(source, copied, allowed)
+    elif _as_copied(source, copied[""]) and allowed(source):
+        source.unlink()
+    else:
+        raise _changed(source)
+    return published
+
+
+def _proven_copy(
+    source: Path, target: Path, skip: Callable[[str], bool], *, follow: bool
+) -> tuple[Path, dict[str, Copied]]:
+    """A copy beside the target under a name of our own, and what it holds: {path below source: …}.
+
+    Args:
+        follow: links are copied as what they lead to; else as links that lead to the same place.
+    """
+    start = cut(f"{_COPYING}{target.name}", _NAME_BYTES - 12)
+    for old in target.parent.glob(f"{glob.escape(start)}-*"):
+        _delete(old)  # of a process that died; of a living one nobody else copies to this place
+    made = target.with_name(f"{start}-{os.getpid()}")
+    try:
+        if not source.is_dir():
+            return made, {"": _proven_file(source, made)}
+        copied = {}
+        for folder, names in _walk(source, skip, follow=follow):
+            below = folder.relative_to(source)
+            (made / below).mkdir()
+            for name in names:
+                copied[(below / name).as_posix()] = _proven_entry(folder / name, made / below / name, follow)
+        for folder, _ in _walk(made):
+            sync_folder(folder)
+        with suppress(OSError):
+            shutil.copystat(source, made)
+        return made, copied
+    except BaseException:
+        _delete(made)
+        raise
+
+
+def _proven_entry(source: Path, target: Path, follow: bool) -> Copied:
+    if source.is_symlink() and not follow:
+        target.symlink_to(source.resolve())
+        return _copied(source)
+    return _proven_file(source, target)
+
+
+def _proven_file(source: Path, target: Path) -> Copied:
+    """Copy one file, then read the copy back from the disk and compare.
+
+    Raises:
+        Transient: the source changed while it was read, or the copy is not what was read.
+    """
+    told = hashlib.sha256()
+    with source.open("rb") as reading, target.open("xb") as writing:
+        before = os.fstat(reading.fileno())
+        while chunk := reading.read(_CHUNK):
+            told.update(chunk)
+            writing.write(chunk)
+        writing.flush()
+        os.fsync(writing.fileno())
+        # Else the comparison would read what was just written, from memory.
+        os.posix_fadvise(writing.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        after = os.fstat(reading.fileno())
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        raise _changed(source)
+    if target.stat().st_size != after.st_size or _digest(target) != told.digest():
+        raise Transient("A copy is not what was copied", shown(target), "Look at the disk that it lies on")
+    with suppress(OSError):  # a file system that keeps no times or modes
+        shutil.copystat(source, target)
+    return Copied(after.st_size, after.st_mtime_ns)
+
+
+def _published(made: Path, target: Path) -> Path:
+    """Give what is made its name, or the next free one; never over anything."""
+    while True:
+        free = free_name(target.parent, target.name, "" if made.is_dir() else target.suffix)
+        try:
+            if made.is_dir():
+                free.mkdir()  # taken by us alone: a rename replaces an empty folder
+                try:
+                    made.rename(free)
+                except BaseException:
+                    free.rmdir()
+                    raise
+            else:
+                _publish_file(made, free)
+        except FileExistsError:
+            continue
+        sync_folder(free.parent)
+        return free
+
+
+def _publish_file(made: Path, free: Path) -> None:
+    try:
+        os.link(made, free)
+    except OSError as error:
+        if error.errno not in _NO_HARD_LINKS:
+            raise
+        # No hard links here: the name is taken by an empty file of our own, which is then replaced.
+        free.touch(exist_ok=False)
+        try:
+            made.rename(free)
+        except BaseException:
+            free.unlink()
+            raise
+    else:
+        made.unlink()
+
+
+def _remove_folder(source: Path, copied: dict[str, Copied] | None, allowed: Allowed) -> None:
+    """Take a folder out of its place, then remove what it may lose.
+
+    Args:
+        copied: what is proven elsewhere; None: everything that is in it now may go.
+    """
+    hidden = _hidden(source)
+    source.rename(hidden)
+    there = {path.relative_to(hidden).as_posix(): path for path in _files(hidden)}
+    if copied is None:
+        copied = {name: _copied(path) for name, path in there.items()}
+    late = [path for name, path in there.items() if not _as_copied(path, copied.get(name))]
+    if late or not allowed(hidden):
+        hidden.rename(source)
+        raise _changed(source)
+    # From here on a crash is completed by `resume`: the list says what may go.
+    write_json(hidden / _LIST, {name: [one.size, one.modified] for name, one in copied.items()})
+    _remove_listed(hidden, source)
+
+
+def _files(top: Path) -> Iterator[Path]:
+    return (folder / name for folder, names in _walk(top) for name in names)
+
+
+def _remove_listed(hidden: Path, source: Path) -> None:
+    """Remove what the list in a folder names; what it does not name is put back where it was."""
+    try:
+        listed = json.loads((hidden / _LIST).read_text())
+    except (FileNotFoundError, ValueError):
+        # It was taken out of its place, and nothing was decided: back it goes.
+        _put_back(hidden, source)
+        return
+    for name, (size, modified) in listed.items():
+        if _as_copied(hidden / name, Copied(size, modified)):
+            (hidden / name).unlink()
+    for folder, _ in sorted(_walk(hidden), reverse=True):
+        if folder != hidden:
+            with suppress(OSError):
+                folder.rmdir()
+    if [path for path in hidden.iterdir() if path.name != _LIST]:
+        (hidden / _LIST).unlink()
+        _put_back(hidden, source)
+        return
+    (hidden / _LIST).unlink()
+    hidden.rmdir()
+
+
+def _put_back(hidden: Path, source: Path) -> None:
+    ending = "" if hidden.is_dir() else source.suffix
+    hidden.rename(free_name(source.parent, source.name, ending))
+
+
+def _nothing(_name: str) -> bool:
+    return False
+
+
+def _walk(
+    top: Path, skip: Callable[[str], bool] = _nothing, *, follow: bool = False
+) -> Iterator[tuple[Path, list[str]]]:
+    """Folders from the top, and the names of all that is no folder in each; a link is one only to follow."""
+    with os.scandir(top) as entries:
+        found = [entry for entry in entries if not skip(entry.name) and entry.name != _LIST]
+    folders = {entry.name for entry in found if entry.is_dir(follow_symlinks=follow)}
+    yield top, sorted(entry.name for entry in found if entry.name not in folders)
+    for name in sorted(folders):
+        yield from _walk(top / name, skip, follow=follow)
+
+
+def _hidden(source: Path) -> Path:
+    # Not the name itself, which may be as long as a name can be.
+    return source.with_name(f"{_REMOVING}{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:16]}")
+
+
+def _copied(path: Path) -> Copied:
+    found = path.lstat()
+    return Copied(found.st_size, found.st_mtime_ns)
+
+
+def _as_copied(path: Path, copied: Copied | None) -> bool:
+    try:
+        return copied is not None and _copied(path) == copied
+    except FileNotFoundError:
+        return False
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _changed(path: Path) -> Transient:
+    return Transient(
+        "It changed while it was worked on, so nothing of it is removed",
+        shown(path),
+        "It is looked at again when it is quiet",
+    )
