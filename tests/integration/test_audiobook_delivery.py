@@ -235,6 +235,8 @@ def test_a_hard_link_takes_no_space(tmp_path, library, home):
     wanted = settings(tmp_path, main={"path": str(library), "transfer": "hardlink"})
     deliver(home, wanted)
     assert (library / BOOK).samefile(home / "book.m4b")
+    # What was written for this delivery only is a file of its own.
+    assert (library / BOOK).with_name("cover.jpg").stat().st_nlink == 1
     assert deliver(home, wanted)[0].state == "unchanged"
 
 

@@ -234,11 +234,11 @@ class _Delivery:
         """The fingerprint of the file there, and how many bytes were sent; "" for a sidecar of others."""
         there = library.fingerprint(path)
         if there is None:
-            return library.put(path, source, replace=False), source.stat().st_size
+            return library.put(path, source, replace=False, passing=sidecar), source.stat().st_size
         if library.holds(path, source):
             return there, 0
         if there == self._fingerprints().get(path.name) and self._same_folder(library, path):
-            return library.put(path, source, replace=True), source.stat().st_size
+            return library.put(path, source, replace=True, passing=sidecar), source.stat().st_size
         if sidecar:
             return "", 0
         raise Unsafe(

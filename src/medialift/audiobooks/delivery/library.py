@@ -70,8 +70,12 @@ class Library(Protocol):
         """Whether the file there has the content of `source`, by their hashes."""
         ...
 
-    def put(self, path: PurePosixPath, source: Path, *, replace: bool) -> str:
+    def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:
         """Bring a file there, under its name only when it is whole; its fingerprint.
+
+        Args:
+            replace: take the place of a file of that name.
+            passing: `source` will not stay, and may lie on any file system: it is copied, never linked.
 
         Raises:
             Unsafe: a file of that name is there, and is not to be replaced.

@@ -74,7 +74,7 @@ class LocalLibrary:
                 return False
             return file.samefile(source) or sha256(file, self.limits) == sha256(source, self.limits)
 
-    def put(self, path: PurePosixPath, source: Path, *, replace: bool) -> str:
+    def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:
         """See Library."""
         target = self.root / path
         self.ready()
@@ -84,9 +84,8 @@ class LocalLibrary:
             short = hashlib.sha256(target.name.encode()).hexdigest()[:16]
             beside = target.with_name(f".medialift-{short}.part")
             try:
-                found = (
-                    self._link(source, beside) if self.transfer == "hardlink" else self._copy(source, beside)
-                )
+                linked = self.transfer == "hardlink" and not passing
+                found = self._link(source, beside) if linked else self._copy(source, beside)
                 _publish(beside, target, replace=replace)
             finally:
                 with suppress(OSError):

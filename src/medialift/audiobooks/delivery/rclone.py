@@ -68,7 +68,7 @@ class RcloneLibrary:
         there = self._look(path)
         return there is not None and self._same(path, there, source)
 
-    def put(self, path: PurePosixPath, source: Path, *, replace: bool) -> str:
+    def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:  # noqa: ARG002
         """See Library."""
         if not replace and self._look(path) is not None:
             raise self._taken(path)

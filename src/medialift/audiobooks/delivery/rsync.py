@@ -79,7 +79,7 @@ class RsyncLibrary:
         # A line per file whose content would be sent, or that is not there.
         return not any(line[:1] in "<>c" and line[2:3] in "c+" for line in done.out.splitlines())
 
-    def put(self, path: PurePosixPath, source: Path, *, replace: bool) -> str:
+    def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:  # noqa: ARG002
         """See Library."""
         if not replace and self.fingerprint(path) is not None:
             raise self._taken(path)
