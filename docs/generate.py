@@ -14,6 +14,7 @@ from typing import Any
 import typer.main
 import yaml
 
+from docs.audiobook_tables import audiobooks
 from docs.role_tables import options
 from medialift import settings
 from medialift.cli.app import app
@@ -118,6 +119,7 @@ def commands() -> str:
 def written() -> dict[str, str]:
     """{file name: content} of everything that is generated."""
     made = {"modules.md": modules, "roles.md": roles, "settings.md": setting_table, "commands.md": commands}
+    made["audiobooks.md"] = audiobooks
     return {name: HEAD + make().rstrip() + "\n" for name, make in made.items()}
 
 

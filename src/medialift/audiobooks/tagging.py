@@ -229,8 +229,8 @@ class _Tagging:
             again = self.lookup(clues, {**said, "asin": before.metadata.asin})
             if isinstance(again, Found):
                 return replace(again, confidence=before.confidence, why=before.why)
-        if said.get("title") and (said.get("asin") == "" or not found.candidates):
-            why = "A person said what the book is, and no catalogue has it"
+        if said.get("title") and (said.get("authors") or said.get("asin") == "" or not found.candidates):
+            why = "A person said what the book is, and no catalogue is sure of it"
             return Found(found.local, 1.0, why, found.candidates, found.problems)
         return found
 
