@@ -109,8 +109,11 @@ def numbering(stems: Sequence[str]) -> Numbering:
 
 def total_of(stems: Sequence[str]) -> int:
     """How many there are to be, where every name says so ("3 of 12"); else 0."""
-    totals = {int(found[2]) if (found := _TOTAL.search(stem)) else 0 for stem in stems}
-    return totals.pop() if len(totals) == 1 else 0
+    found = [one for stem in stems if (one := _TOTAL.search(stem))]
+    totals = {int(one[2]) for one in found}
+    # "Part 1 of 3" in every name is the part's: what counts the files is another number in each.
+    counts = len(found) == len(stems) == len({one[1] for one in found})
+    return totals.pop() if counts and len(totals) == 1 else 0
 
 
 def _numbers(stem: str) -> list[Number]:
