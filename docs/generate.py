@@ -13,6 +13,7 @@ from typing import Any
 
 import typer.main
 import yaml
+from pydantic import BaseModel
 
 from docs.audiobook_tables import audiobooks
 from docs.role_tables import options
@@ -81,18 +82,33 @@ def setting_table() -> str:
         "Sizes and durations are written as people do: `20 GB`, `512 MiB`, `1h30m`, `3 days`.",
     ]
     section = ""
+    families = {name.rsplit(".", 2)[0]: (name, model) for name, model in settings.families()}
     described = {name: model.__doc__ or "" for name, model in settings.sections()}
     loaded = settings.Loaded(settings.Settings.model_construct(), Path(), False, {}, {})
     for item in settings.explain(loaded):
         within, _, name = item.name.rpartition(".")
         if within != section:
+            parts += _family(*families[section]) if section in families else []
             section = within
             parts += ["", f"## [{section}]", "", described[section].strip(), ""]
             parts += ["| setting | type | default | environment | what it is |", "|---|---|---|---|---|"]
         default = "" if item.default in ("", None, [], {}) else f"`{_cell(_plain(item.default))}`"
         kind = _cell(item.kind)
         parts.append(f"| `{name}` | {kind} | {default} | `{item.variable}` | {_cell(item.documentation)} |")
+    parts += _family(*families[section]) if section in families else []
     return "\n".join([*parts, ""])
+
+
+def _family(name: str, model: type[BaseModel]) -> list[str]:
+    """The settings of a section that a person names; they have no variables of their own."""
+    parts = ["", f"## [{name}]", "", (model.__doc__ or "").strip(), ""]
+    parts += ["| setting | type | default | what it is |", "|---|---|---|---|"]
+    for one, field in model.model_fields.items():
+        value = None if field.is_required() else settings.plain(field.get_default(call_default_factory=True))
+        default = "" if value in ("", None, [], {}) else f"`{_cell(_plain(value))}`"
+        documented = _cell(field.description or "")
+        parts.append(f"| `{one}` | {_cell(settings.kind_of(field))} | {default} | {documented} |")
+    return parts
 
 
 def commands() -> str:

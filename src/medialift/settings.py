@@ -864,6 +864,16 @@ def _sections(name: str, field: FieldInfo) -> Iterator[tuple[str, type[BaseModel
             yield from _sections(f"{name}.{inner}", one)
 
 
+def families() -> Iterator[tuple[str, type[BaseModel]]]:
+    """(name, model) of the sections that a person names and that may be there more than once:
+    audiobooks.destinations.NAME."""
+    for section, name, field in fields():
+        inner = get_args(field.annotation)
+        named = get_origin(field.annotation) is Mapping and isinstance(inner[1], type)
+        if named and issubclass(inner[1], BaseModel):
+            yield f"{section}.{name}.NAME", inner[1]
+
+
 def fields() -> Iterator[tuple[str, str, FieldInfo]]:
     """(section, name, field) of every setting, in the order of the sections."""
     for section, model in sections():

@@ -12,7 +12,6 @@ from medialift import settings
 from medialift.audiobooks import environment
 
 SECTION = "audiobooks"
-DESTINATION = "audiobooks.destinations.NAME"
 
 
 @dataclass(frozen=True)
@@ -53,14 +52,19 @@ def rows() -> list[Row]:
         for item in settings.explain(nothing)
         if item.name.startswith(f"{SECTION}.")
     ]
-    at = next(index for index, row in enumerate(found) if row.name == f"{SECTION}.destinations") + 1
-    return [*found[:at], *_of_a_destination(settings.DestinationSettings), *found[at:]]
+    for family, model in settings.families():
+        if family.startswith(f"{SECTION}."):
+            parent = family.removesuffix(".NAME")
+            at = next(index for index, row in enumerate(found) if row.name == parent) + 1
+            found[at:at] = _named(family, model)
+    return found
 
 
-def _of_a_destination(model: type[BaseModel]) -> list[Row]:
+def _named(family: str, model: type[BaseModel]) -> list[Row]:
+    """The settings of a section that a person names; they have no variables of their own."""
     return [
         Row(
-            f"{DESTINATION}.{name}",
+            f"{family}.{name}",
             settings.kind_of(field),
             ""
             if field.is_required()
