@@ -14,7 +14,8 @@ from threading import Event
 import pytest
 from mutagen.mp4 import MP4, AtomDataType, MP4Cover, MP4FreeForm
 
-from medialift.audiobooks import programs, tag_writing, tags
+from medialift.audiobooks import finish, programs, tag_writing, tags
+from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.metadata.model import Metadata, Series
 from medialift.audiobooks.time_left import TimeLeft
 from medialift.errors import Permanent, Transient
@@ -177,6 +178,24 @@ def test_a_cover_takes_the_place_of_the_old_one_and_can_be_decoded(book, tmp_pat
     assert tags.cover(book) == picture
 
 
+def test_a_book_of_our_own_writer_keeps_every_sample_and_both_kinds_of_chapters(spoken, found, tmp_path):
+    book, rate = tmp_path / "book.m4b", spoken.rate
+    ends = [round(spoken.samples * share) for share in (0.3, 0.7, 1)]
+    chapters = [Chapter(start, end, f"“{end}”") for start, end in zip([0, *ends], ends, strict=False)]
+    cover = recordings.picture(tmp_path / "c.jpg")
+    finish.finish(spoken.path, chapters, rate, cover, book, found, tmp_path)
+    heard, told, pcm = finish.heard(book), finish.read_chapters(book, found), recordings.pcm(book)
+    write(book, picture=recordings.picture(tmp_path / "d.png", size=700).read_bytes())
+    write(book, known=Metadata(title="Short"))
+    assert (finish.heard(book), finish.read_chapters(book, found), recordings.pcm(book)) == (heard, told, pcm)
+    assert heard.samples == spoken.samples
+    assert [one.title for one in MP4(book).chapters] == [one.title for one in chapters]
+    # And the other way round: other chapters leave the tags as they are.
+    held, picture = tags.read(book), tags.cover(book)
+    finish.write_chapters(book, [Chapter(0, spoken.samples, "All")], rate, book)
+    assert (tags.read(book), tags.cover(book)) == (held, picture)
+
+
 @pytest.mark.parametrize("damage", [b"GIF89a", b"", b"\xff\xd8\xff garbage", "half"])
 def test_a_picture_that_cannot_be_decoded_is_refused_and_the_book_untouched(book, tmp_path, damage):
     if damage == "half":
@@ -269,7 +288,8 @@ def test_an_edit_that_would_change_the_book_is_refused_and_the_book_untouched(bo
 WRITING = """
 import os, resource, signal, sys
 from pathlib import Path
-from medialift.audiobooks import programs, tag_writing, tags
+from medialift.audiobooks import finish, programs, tag_writing, tags
+from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.metadata.model import Metadata
 from medialift.audiobooks.time_left import TimeLeft
 book, how = Path(sys.argv[1]), sys.argv[2]
