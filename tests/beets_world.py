@@ -23,10 +23,9 @@ def beet() -> Path:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "ready").exists():
             shutil.rmtree(place, ignore_errors=True)
-            uv = Path(sys.executable).with_name("uv")
-            _run(uv, "venv", "--quiet", "--python", sys.executable, place)
-            # The interpreter's own path: a link in it would be followed to where nothing is installed.
-            _run(uv, "pip", "install", "--quiet", "--require-hashes", "--python", place, "-r", LOCK)
+            _run(sys.executable, "-m", "venv", place)
+            pip = (place / "bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check")
+            _run(*pip, "--require-hashes", "--only-binary", ":all:", "-r", LOCK)
             (place / "ready").touch()
     return place / "bin/beet"
 
