@@ -92,9 +92,11 @@ def test_faults_are_told_with_their_fixes_and_old_names_beside(capsys):
     }
     shown.faults(Face(as_json=False), told)
     said = capsys.readouterr()
-    assert said.out.splitlines()[1:] == [
-        "✗\taudiobooks.inbox\tthere is no folder\tMake it",
-        "!\taudiobooks.cores\tthis machine has 2\tUse 2",
+    assert said.out.splitlines() == [
+        "✗ audiobooks.inbox: there is no folder",
+        "    Make it",
+        "! audiobooks.cores: this machine has 2",
+        "    Use 2",
         "1 thing is wrong (/etc/medialift/medialift.toml)",
     ]
     assert said.err.splitlines() == [

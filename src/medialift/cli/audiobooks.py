@@ -111,16 +111,7 @@ def show_settings(context: typer.Context) -> None:
     """Print every setting of the audiobooks: its type, default, variable, old names, and what it is for."""
     run = session.of(context)
     rows = help_config.rows()
-    run.face.result(
-        [row.to_dict() for row in rows],
-        lambda: run.face.table(
-            ["setting", "type", "default", "environment", "old names", "what it is"],
-            [
-                (row.name, row.kind, row.default, row.variable, ", ".join(row.old), row.documentation)
-                for row in rows
-            ],
-        ),
-    )
+    run.face.result([row.to_dict() for row in rows], lambda: shown.settings(run.face, rows))
 
 
 @app.command()

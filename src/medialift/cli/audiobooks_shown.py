@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from medialift.audiobooks.help_config import Row
 from medialift.audiobooks.status import Status
 from medialift.cli.face import Face
 from medialift.foundation.units import format_duration, format_size
@@ -87,12 +89,35 @@ def once(face: Face, done: dict[str, Any]) -> None:
         line("It is not finished: what is left is taken up by the next run, or by the service.")
 
 
+def settings(face: Face, rows: Sequence[Row]) -> None:
+    """Every setting: on a terminal a paragraph each, in its section; else a row of a table."""
+    if not face.out.is_terminal:
+        face.table(
+            ["setting", "type", "default", "environment", "old names", "what it is"],
+            [
+                (row.name, row.kind, row.default, row.variable, ", ".join(row.old), row.documentation)
+                for row in rows
+            ],
+        )
+        return
+    section = ""
+    for row in rows:
+        within, _, name = row.name.rpartition(".")
+        if within != section:
+            section = within
+            face.line(f"{'' if row is rows[0] else chr(10)}[{section}]")
+        old = f"; was {', '.join(row.old)}" if row.old else ""
+        face.line(f"{name} = {row.default or '(nothing)'}   ({row.kind}{old})")
+        face.line(f"    {row.documentation}")
+    face.line("\nIn the environment `cores` of [audiobooks] is MEDIALIFT_AUDIOBOOKS__CORES, and so on.")
+
+
 def faults(face: Face, told: dict[str, Any]) -> None:
     """What is wrong with the set-up, or that it is right."""
-    rows = [("✗", one["where"], one["what"], one["fix"]) for one in told["faults"]]
-    rows += [("!", one["where"], one["what"], one["fix"]) for one in told["warnings"]]
-    if rows:
-        face.table(["", "where", "what is wrong", "what to do"], rows)
+    for mark, faults in (("✗", told["faults"]), ("!", told["warnings"])):
+        for one in faults:
+            face.line(f"{mark} {one['where']}: {one['what']}")
+            face.line(f"    {one['fix']}")
     for old, new in told["old_variables"].items():
         face.note(f"{old} counts as {new}")
     for old, why in told["without_effect"].items():

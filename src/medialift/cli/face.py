@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -58,7 +58,9 @@ class Face:
             return
         table = Table(title=title or None, title_justify="left")
         for column in columns:
-            table.add_column(column.removesuffix(" #"), justify="right" if column.endswith(" #") else "left")
+            # A path or a name that is cut off cannot be used: it goes on in the next line.
+            justify: Literal["left", "right"] = "right" if column.endswith(" #") else "left"
+            table.add_column(column.removesuffix(" #"), justify=justify, overflow="fold")
         for row in rows:
             table.add_row(*(escape(str(cell)) for cell in row))
         self.out.print(table)
