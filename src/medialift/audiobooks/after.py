@@ -30,12 +30,18 @@ _PATIENCE_SECONDS = 1.0
 
 @dataclass
 class After:
-    """Does what is due. One of them at a time is at it in a process; of several processes each may be."""
+    """Does what is due. One of them at a time is at it in a process; of several processes each may be.
+
+    Attributes:
+        send: tells people, instead of the destinations of the settings.
+        step: is told (what, step) when something is begun, and when it is made and not yet written down.
+    """
 
     settings: Settings
     database: Database
     plugins: Plugins
     send: Callable[[Mapping[str, Any]], object] | None = None
+    step: Callable[[str, str], object] = lambda _what, _step: None
 
     def __post_init__(self) -> None:
         self._alone = Lock()
@@ -61,6 +67,7 @@ class After:
             "tell": self._tell,
         }
         try:
+            self.step(one.what, "begun")
             return doing[one.what](one)
         except AWAY:
             raise
@@ -79,6 +86,7 @@ class After:
             if not self._read(lambda connection: todo.still(connection, one)):
                 return False
             kept = sources.complete(book, audiobooks, one.detail["order"])
+            self.step(one.what, "made")
             left = audiobooks.on_complete != "keep"
             note = {"kept": kept}
             self._write(lambda connection: todo.done(connection, one, left=left, note=note))
@@ -94,6 +102,7 @@ class After:
                 return False
             error, at = from_dict(one.detail["error"]), float(one.detail["at"])
             moved = failures.put_aside(book, error, one.detail["tries"], audiobooks, at)
+            self.step(one.what, "made")
             note = {"put_aside": str(moved)}
             self._write(lambda connection: todo.done(connection, one, left=True, note=note))
         return True

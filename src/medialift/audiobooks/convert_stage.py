@@ -18,7 +18,7 @@ from medialift.audiobooks import chapters as titles
 from medialift.audiobooks import cover, encode, inbox, plan, probe, prove, publishing, silence, sources
 from medialift.audiobooks import finish as finishing
 from medialift.audiobooks import manifest as manifests
-from medialift.audiobooks.book import Book, Refused
+from medialift.audiobooks.book import Book
 from medialift.audiobooks.chapters import ChapterPlan
 from medialift.audiobooks.cover import Picture
 from medialift.audiobooks.encode import Converted
@@ -33,13 +33,13 @@ from medialift.audiobooks.manifest import (
     NextAction,
 )
 from medialift.audiobooks.metadata import ChapterTitles
-from medialift.audiobooks.order import check_order
+from medialift.audiobooks.order import check_order, sources_of
 from medialift.audiobooks.plan import Plan
 from medialift.audiobooks.plugins import Plugins
 from medialift.audiobooks.programs import Programs
 from medialift.audiobooks.source import Source
 from medialift.audiobooks.stages import key_of
-from medialift.errors import Permanent, Transient
+from medialift.errors import Transient
 from medialift.foundation.units import format_size
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.settings import AudiobooksSettings
@@ -197,7 +197,8 @@ class _Making:
         self._next("probing")
         found = probe.probe_all([part.path for part in book.parts], programs, stop=self.stop)
         self._next("checking the order")
-        book, found = _in_order(book, found)
+        book = check_order(book, found)
+        found = sources_of(book, found)
         self._next("deciding")
         made = plan.decide(found, settings, encoders=self.means.encoders)
         self._room(encode.space_needed(found, made))
@@ -338,19 +339,6 @@ class _Making:
         if self.stop.is_set():
             raise Transient("The conversion was stopped", self.order.book.key, "It is begun anew")
         self.step(words)
-
-
-def _in_order(book: Book, found: Sequence[Source]) -> tuple[Book, list[Source]]:
-    """The book with its parts in the order that their tags say, and its sources likewise.
-
-    Raises:
-        Permanent: a part is missing, or two say that they are the same.
-    """
-    checked = check_order(book, found)
-    if isinstance(checked, Refused):
-        raise Permanent(checked.why, checked.key, checked.hint)
-    by_path = {source.path: source for source in found}
-    return checked, [by_path[part.path] for part in checked.parts]
 
 
 def _cover(picture: Picture | None) -> Cover | None:

@@ -70,7 +70,7 @@ class AudiobooksHandler:
         settings: the section [audiobooks].
         workshop: makes what the stages need, when the worker opens.
         nudge: called after each attempt that ended, since something may remain to be done.
-        step: is told (stage, step) of every attempt, from its thread.
+        step: is told (stage, step) of every attempt as it goes on, from whichever thread.
     """
 
     def __init__(
@@ -226,7 +226,9 @@ class AudiobooksHandler:
         if outcome.waits_for:
             result = {**result, "waits_for": "person", "reason": outcome.waits_for}
         state = "skipped" if outcome.waits_for else "done"
+        self._step(stage, "made")
         if await crew.finish(lease, "skipped" if outcome.waits_for else "done", result, also):
+            self._step(stage, "told")
             crew.progress(items=1, files=1, bytes=outcome.bytes)
             _log.info("%s: %s in %.0f s", lease.key, state, seconds)
         else:

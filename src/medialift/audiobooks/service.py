@@ -112,7 +112,7 @@ def run(
     audiobooks = settings.audiobooks
     intake = Intake(settings, database, memory=Memory())
     with opening.plugins(settings) as plugins:
-        after = Beside("after", After(settings, database, plugins).round, _AFTER_SECONDS)
+        after = Beside("after", After(settings, database, plugins, step=step).round, _AFTER_SECONDS)
         handler = AudiobooksHandler(
             audiobooks, lambda: opening.workshop(settings, plugins), nudge=after.nudge, step=step
         )
@@ -149,7 +149,7 @@ def once(
     intake = Intake(settings, database, clock or SystemClock())
     scan, entered = _when_quiet(intake, stop)
     with opening.plugins(settings) as plugins:
-        after = After(settings, database, plugins)
+        after = After(settings, database, plugins, step=step)
         # What an earlier run left to be done comes first: sources that are put away are no books any more.
         after.round(stop)
         putting = Beside("after", lambda: after.round(), _AFTER_SECONDS)
