@@ -150,7 +150,7 @@ def test_it_needs_no_settings_no_home_and_no_network(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     told = json.loads(done.stdout)
-    assert told["ok"] and {one["pipeline"] for one in told["checks"]} == {"books"}
+    assert told["ok"] and {one["pipeline"] for one in told["checks"]} == {"books", "audiobooks"}
     assert list(tmp_path.iterdir()) == []
 
 

@@ -17,7 +17,7 @@ from medialift.foundation import selftesting
 from medialift.foundation.selftesting import Check, Result
 
 # The room of each pipeline's self-test, with its CHECKS; imported when it is asked for.
-PIPELINES = {"books": "medialift.books.selftest"}
+PIPELINES = {"books": "medialift.books.selftest", "audiobooks": "medialift.audiobooks.selftest"}
 
 app = typer.Typer(add_completion=False)
 
