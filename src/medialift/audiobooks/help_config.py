@@ -44,7 +44,7 @@ def rows() -> list[Row]:
         Row(
             item.name,
             item.kind,
-            _shown(item.default),
+            _shown(item.default, item.kind),
             item.variable,
             environment.names_of(item.name),
             item.documentation,
@@ -68,7 +68,9 @@ def _named(family: str, model: type[BaseModel]) -> list[Row]:
             settings.kind_of(field),
             ""
             if field.is_required()
-            else _shown(settings.plain(field.get_default(call_default_factory=True))),
+            else _shown(
+                settings.plain(field.get_default(call_default_factory=True)), settings.kind_of(field)
+            ),
             "",
             (),
             field.description or "",
@@ -77,8 +79,10 @@ def _named(family: str, model: type[BaseModel]) -> list[Row]:
     ]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: Any, kind: str) -> str:
     """A default as a person writes it."""
+    if kind == "duration" and value is not None:
+        return f"{value:g}s"
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
