@@ -17,6 +17,8 @@ from medialift.audiobooks.mp4_boxes import content, find, walk
 from medialift.audiobooks.track import Stretch, Track
 from medialift.errors import Permanent
 
+_MOST_FRAMES = 1 << 27
+"""Of a table that takes no bytes of its own for each of them, and could claim any number."""
 _CLOSE_TICKS = 1
 """An edit that ends within so many ticks of the movie of where the frames end was rounded to these ticks."""
 
@@ -134,6 +136,8 @@ def _timescale(header: bytes) -> int:
 
 def _sizes(stsz: bytes) -> array[int]:
     same, count = struct.unpack_from(">II", stsz, 4)
+    if count > _MOST_FRAMES:
+        raise IndexError("more frames than a month of audio has")
     return array("I", [same]) * count if same else _big_endian("I", stsz[12 : 12 + 4 * count])
 
 
