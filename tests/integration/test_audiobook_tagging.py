@@ -1,8 +1,11 @@
 """The tagging of one book: what is written, what a person is asked, and what is left alone."""
 
 import hashlib
+import os
 import shutil
+import signal
 import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from threading import Event
@@ -179,18 +182,70 @@ def test_a_second_run_changes_nothing_and_forgets_nothing(folder):
     assert again.manifest.tagging.attempts == 2
 
 
-def test_a_tagging_that_broke_off_before_the_manifest_was_written_is_completed(folder):
-    before = manifests.read(folder)
-    first = tag(folder, found())
-    # The file is replaced and the manifest only announced it: as a kill -9 between both leaves them.
-    manifests.write(
-        folder,
-        before.changed(tagging=before.tagging.model_copy(update={"changes": first.diff, "attempts": 1})),
-    )
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from medialift.audiobooks import tagging
+from medialift.audiobooks.metadata.model import Found, Metadata
+from medialift.settings import AudiobooksSettings
+folder, where, cover = Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]).read_bytes()
+
+def at(place):
+    if place == where:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+class Plugins:
+    def before(self, step, subject, /):
+        return []
+    def after(self, step, subject, /):
+        at("after the manifest")
+        return []
+    def manifest_fields(self, manifest, /):
+        at("between file and manifest")
+        return {}
+
+def lookup(clues, override):
+    at("asking")
+    known = Metadata(title="The Lighthouse Ledger", authors=("Ada Example",), narrators=("Cy Voice",),
+                     asin="B0TEST0001", cover_url="http://example/c.png")
+    return Found(known, 0.97, "sure")
+
+def picture(url):
+    at("fetching the cover")
+    return cover, ()
+
+tagging.tag(folder, AudiobooksSettings(), lookup=lookup, plugins=Plugins(), picture=picture)
+"""
+
+
+@pytest.mark.parametrize(
+    "where", ["asking", "fetching the cover", "between file and manifest", "after the manifest", "nowhere"]
+)
+def test_a_tagging_that_is_killed_is_completed_by_the_next_one(folder, tmp_path, where):
+    cover = recordings.picture(tmp_path / "c.png")
+    pcm = recordings.pcm(book_in(folder))
+
+    def run(where):
+        argv = [sys.executable, "-c", KILLED, str(folder), where, str(cover)]
+        env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+        return subprocess.run(argv, capture_output=True, text=True, env=env)
+
     (folder / ".left.m4b.x.part").write_bytes(b"half")
-    again = tag(folder, found())
-    assert again.state == "tagged" and not again.written
-    assert manifests.read(folder).tagging.changes == first.diff
+    first = run(where)
+    assert first.returncode == (0 if where == "nowhere" else -signal.SIGKILL), first.stderr
+    assert recordings.pcm(book_in(folder)) == pcm
+    assert run("nowhere").returncode == 0
+    kept, held = manifests.read(folder), tags.read(book_in(folder))
+    assert (kept.state, held["©nam"], tags.cover(book_in(folder))) == (
+        "tagged",
+        "The Lighthouse Ledger",
+        cover.read_bytes(),
+    )
+    # What was changed is known, whichever of the two runs changed it.
+    told = {(one.field, one.old, one.new) for one in kept.tagging.changes}
+    assert {("TITLE", "Track 1", "The Lighthouse Ledger"), ("COVER", "", "http://example/c.png")} <= told
+    assert kept.tagging.sha256 == hashlib.sha256(book_in(folder).read_bytes()).hexdigest()
+    assert kept.tagging.cover.origin == "http://example/c.png"
     assert sorted(one.name for one in folder.iterdir()) == [book_in(folder).name, "intake.json"]
 
 

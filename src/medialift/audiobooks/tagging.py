@@ -211,11 +211,11 @@ class _Tagging:
         if self._beets_did_it(known):
             # It writes some fields in another form than ours: that is no change.
             new = dict(old)
-        picture, origin = self._cover(known)
+        picture, cover = self._cover(known)
         if not self.dry_run:
-            self._announce(_with_cover(atoms.changes(old, new), self.manifest, picture, origin))
+            self._announce(_with_cover(atoms.changes(old, new), self.manifest, cover if picture else None))
             self._write(known, old, new, picture)
-        return self._tagged(found, known, old, new, picture, origin)
+        return self._tagged(found, known, old, new, cover, new_cover=picture is not None)
 
     def _recognised(self, clues: Clues) -> Found | Unsure:
         """What the book is. A person's words are clues too, and then they may lead nowhere."""
@@ -255,8 +255,9 @@ class _Tagging:
         scheme = self.manifest.localisation.scheme or self.scheme
         return atoms.wanted(before, scheme) if before is not None else {}  # type: ignore[arg-type]
 
-    def _cover(self, known: Metadata) -> tuple[bytes | None, str]:
-        """The picture that is to be put into the book, and where it is from; None: it keeps what it has."""
+    def _cover(self, known: Metadata) -> tuple[bytes | None, Cover | None]:
+        """The picture that is to be put into the book, None when it keeps what it has; and what it then has,
+        None when that is as before."""
         picture, origin = None, ""
         if known.cover_file is not None:
             path = self.folder / known.cover_file
@@ -273,13 +274,13 @@ class _Tagging:
                 # A book without its shop's cover is a book; it is put in by the next tagging.
                 self.problems.append(f"The cover could not be fetched: {error}")
         if picture is None:
-            return None, ""
+            return None, None
         try:
             tag_writing.check_picture(picture, self.programs, self.left)
         except Permanent as error:
             self.problems.append(f"{error.what}: {origin}")
-            return None, ""
-        return (None, "") if picture == atoms.cover(self.file) else (picture, origin)
+            return None, None
+        return None if picture == atoms.cover(self.file) else picture, _cover_record(picture, origin)
 
     def _has_it(self, url: str) -> bool:
         """Whether the picture in the file is the one that an earlier tagging took from this address."""
@@ -340,13 +341,14 @@ class _Tagging:
         known: Metadata,
         old: atoms.Tags,
         new: atoms.Tags,
-        picture: bytes | None,
-        origin: str,
+        cover: Cover | None,
+        *,
+        new_cover: bool,
     ) -> Tagged:
         held = new if self.dry_run else atoms.read(self.file)
         seconds = float(atoms.opened(self.file).info.length)
         needs = validation.check(self.manifest, known, held, seconds)
-        diff = _with_cover(atoms.changes(old, held), self.manifest, picture, origin)
+        diff = _with_cover(atoms.changes(old, held), self.manifest, cover if new_cover else None)
         written = not self.dry_run and bool(diff)
         before = self.manifest.tagging
         tagging = before.model_copy(
@@ -359,7 +361,7 @@ class _Tagging:
                 "candidates": _candidates(found),
                 # A second run that changes nothing does not take away what the first one changed.
                 "changes": diff or before.changes,
-                "cover": _cover_record(picture, origin) or before.cover,
+                "cover": cover or before.cover,
                 "size": self.file.stat().st_size,
                 "sha256": _digest(self.file),
                 "notes": tuple(self.problems),
@@ -440,9 +442,7 @@ def _candidates(found: Found | Unsure) -> tuple[CandidateRecord, ...]:
     return tuple(CandidateRecord.of(one) for one in found.candidates)
 
 
-def _cover_record(picture: bytes | None, origin: str) -> Cover | None:
-    if picture is None:
-        return None
+def _cover_record(picture: bytes, origin: str) -> Cover:
     return Cover(
         origin=origin,
         format=atoms.picture_format(picture),
@@ -452,12 +452,12 @@ def _cover_record(picture: bytes | None, origin: str) -> Cover | None:
 
 
 def _with_cover(
-    changes: tuple[TagChange, ...], manifest: Manifest, picture: bytes | None, origin: str
+    changes: tuple[TagChange, ...], manifest: Manifest, cover: Cover | None
 ) -> tuple[TagChange, ...]:
-    if picture is None:
+    if cover is None:
         return changes
     before = manifest.tagging.cover or manifest.conversion.cover
-    return (*changes, TagChange(field="COVER", old=before.origin if before else "", new=origin))
+    return (*changes, TagChange(field="COVER", old=before.origin if before else "", new=cover.origin))
 
 
 def _told(error: BaseException) -> ErrorRecord:
