@@ -19,6 +19,7 @@ from medialift.audiobooks.manifest import (
     Approval,
     ChapterRecord,
     Conversion,
+    Cover,
     Detected,
     Manifest,
     Need,
@@ -389,6 +390,31 @@ def test_a_picture_beside_the_book_wins_over_the_shops(folder):
     known = replace(KNOWN, cover_file=folder / "mine.png", cover_url="http://example/c.jpg")
     tag(folder, found(known), picture=lambda _url: pytest.fail("it was fetched"))
     assert tags.cover(book_in(folder)) == picture
+
+
+@pytest.mark.parametrize(
+    ("origin", "said", "wins"),
+    [
+        ("cover.jpg", "audible", "laid"),
+        ("embedded in 01.mp3", "audible", "shop"),
+        ("cover.jpg", "override", "shop"),
+        ("cover.jpg", "metadata_yml", "shop"),
+    ],
+)
+def test_a_picture_that_lay_beside_the_sources_goes_before_the_shops(folder, tmp_path, origin, said, wins):
+    pictures = {
+        "laid": recordings.picture(tmp_path / "laid.jpg", colour="red").read_bytes(),
+        "shop": recordings.picture(tmp_path / "shop.png").read_bytes(),
+    }
+    file = tags.opened(book_in(folder))
+    tags.put(file, tags.read(book_in(folder)), pictures["laid"])
+    file.save()
+    kept = manifests.read(folder)
+    laid = Cover(origin=origin, format="jpeg", sha256=hashlib.sha256(pictures["laid"]).hexdigest())
+    manifests.write(folder, kept.changed(conversion=kept.conversion.model_copy(update={"cover": laid})))
+    known = replace(KNOWN, cover_url="http://example/c.png", origin={"cover_url": said})
+    tag(folder, found(known), picture=lambda _url: (pictures["shop"], ()))
+    assert tags.cover(book_in(folder)) == pictures[wins]
 
 
 def no_answer(_url):

@@ -8,21 +8,20 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol
 
 from medialift import __version__
-from medialift.audiobooks import beets, clue_record, overrides, tag_writing, validation
+from medialift.audiobooks import beets, clue_record, overrides, tag_writing, tagging_failure, validation
 from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks import programs as needed
 from medialift.audiobooks import tags as atoms
 from medialift.audiobooks.manifest import (
     CandidateRecord,
     Cover,
-    ErrorRecord,
     Localisation,
     Manifest,
     Need,
@@ -34,10 +33,14 @@ from medialift.audiobooks.metadata.languages import language_word
 from medialift.audiobooks.metadata.model import Clues, Found, Metadata, Unsure
 from medialift.audiobooks.overrides import Override
 from medialift.audiobooks.programs import Programs
+from medialift.audiobooks.tag_cover import Covers, Picture
+from medialift.audiobooks.tagging_failure import give_up
 from medialift.audiobooks.time_left import TimeLeft
-from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.errors import MedialiftError, Permanent
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.settings import AudiobooksSettings
+
+__all__ = ["Hooks", "Lookup", "Picture", "Tagged", "give_up", "tag"]
 
 
 class Lookup(Protocol):
@@ -62,10 +65,6 @@ class Hooks(Protocol):
     def manifest_fields(self, manifest: Manifest, /) -> Mapping[str, Any]:
         """Fields that they add to the manifest, by plug-in."""
         ...
-
-
-Picture = Callable[[str], tuple[bytes | None, Sequence[str]]]
-"""The cover at an address, None when there is none that can be used; and what was wrong, a sentence each."""
 
 
 @dataclass(frozen=True)
@@ -144,31 +143,8 @@ def tag(
         return stage.run()
     except (MedialiftError, OSError) as error:
         if not dry_run:
-            _record(folder, manifest, error, clock)
+            tagging_failure.record(folder, manifest, error, clock)
         raise
-
-
-def give_up(folder: Path, error: BaseException, *, clock: Clock | None = None) -> Manifest:
-    """Say in the manifest that tagging failed for good, and that a person must look at it.
-
-    Raises:
-        Permanent: there is no manifest.
-        OSError: it cannot be written.
-    """
-    clock = clock or SystemClock()
-    manifest = manifests.read(folder)
-    told = _told(error)
-    need = Need(code="tagging_failed", text=f"{told.what}: {told.subject}" if told.subject else told.what)
-    manifest = manifest.changed(
-        state="failed_tagging",
-        next_action="review",
-        needs_person=(need,),
-        tagging=manifest.tagging.model_copy(update={"error": told}),
-        updated=manifests.moment(clock.now()),
-        medialift=__version__,
-    )
-    manifests.write(folder, manifest)
-    return manifest
 
 
 @dataclass
@@ -211,7 +187,16 @@ class _Tagging:
         if self._beets_did_it(known):
             # It writes some fields in another form than ours: that is no change.
             new = dict(old)
-        picture, cover = self._cover(known)
+        covers = Covers(
+            self.file,
+            self.manifest.conversion.cover,
+            self.manifest.tagging.cover,
+            self.fetch,
+            self.programs,
+            self.left,
+        )
+        picture, cover = covers.choose(known)
+        self.problems += covers.problems
         if not self.dry_run:
             self._announce(_with_cover(atoms.changes(old, new), self.manifest, cover if picture else None))
             self._write(known, old, new, picture)
@@ -254,40 +239,6 @@ class _Tagging:
         before = self.manifest.tagging.metadata
         scheme = self.manifest.localisation.scheme or self.scheme
         return atoms.wanted(before, scheme) if before is not None else {}  # type: ignore[arg-type]
-
-    def _cover(self, known: Metadata) -> tuple[bytes | None, Cover | None]:
-        """The picture that is to be put into the book, None when it keeps what it has; and what it then has,
-        None when that is as before."""
-        picture, origin = None, ""
-        if known.cover_file is not None:
-            path = self.folder / known.cover_file
-            try:
-                picture, origin = path.read_bytes(), path.name
-            except OSError as error:
-                self.problems.append(f"The cover {path} cannot be read: {error.strerror}")
-        elif known.cover_url and self.fetch is not None and not self._has_it(known.cover_url):
-            try:
-                picture, problems = self.fetch(known.cover_url)
-                self.problems += problems
-                origin = known.cover_url
-            except Transient as error:
-                # A book without its shop's cover is a book; it is put in by the next tagging.
-                self.problems.append(f"The cover could not be fetched: {error}")
-        if picture is None:
-            return None, None
-        try:
-            tag_writing.check_picture(picture, self.programs, self.left)
-        except Permanent as error:
-            self.problems.append(f"{error.what}: {origin}")
-            return None, None
-        return None if picture == atoms.cover(self.file) else picture, _cover_record(picture, origin)
-
-    def _has_it(self, url: str) -> bool:
-        """Whether the picture in the file is the one that an earlier tagging took from this address."""
-        before, held = self.manifest.tagging.cover, atoms.cover(self.file)
-        if before is None or before.origin != url or held is None:
-            return False
-        return hashlib.sha256(held).hexdigest() == before.sha256
 
     def _announce(self, diff: tuple[TagChange, ...]) -> None:
         """Keep what is about to change: were we killed right after it, nobody could tell any more."""
@@ -442,15 +393,6 @@ def _candidates(found: Found | Unsure) -> tuple[CandidateRecord, ...]:
     return tuple(CandidateRecord.of(one) for one in found.candidates)
 
 
-def _cover_record(picture: bytes, origin: str) -> Cover:
-    return Cover(
-        origin=origin,
-        format=atoms.picture_format(picture),
-        size=len(picture),
-        sha256=hashlib.sha256(picture).hexdigest(),
-    )
-
-
 def _with_cover(
     changes: tuple[TagChange, ...], manifest: Manifest, cover: Cover | None
 ) -> tuple[TagChange, ...]:
@@ -458,23 +400,3 @@ def _with_cover(
         return changes
     before = manifest.tagging.cover or manifest.conversion.cover
     return (*changes, TagChange(field="COVER", old=before.origin if before else "", new=cover.origin))
-
-
-def _told(error: BaseException) -> ErrorRecord:
-    if isinstance(error, MedialiftError):
-        return ErrorRecord.model_validate(error.to_dict())
-    if isinstance(error, OSError):
-        return ErrorRecord(
-            kind="transient", what=error.strerror or str(error), subject=str(error.filename or "")
-        )
-    return ErrorRecord(kind="unknown", what=f"{type(error).__name__}: {error}")
-
-
-def _record(folder: Path, manifest: Manifest, error: MedialiftError | OSError, clock: Clock) -> None:
-    tagging = manifest.tagging.model_copy(update={"error": _told(error)})
-    told = manifest.changed(tagging=tagging, updated=manifests.moment(clock.now()), medialift=__version__)
-    try:
-        manifests.write(folder, told)
-    except OSError:
-        # Where the disk is full or the folder is gone, the error itself is what matters.
-        return
