@@ -48,10 +48,11 @@ _CLAIMED_SECONDS, _CLAIMED_SHARE = 1.0, 0.005
 _COUNTING = ("mov", "flac", "ogg", "wav")
 
 _DECODED = re.compile(r"\(audio\):.*?frames decoded \((\d+) samples\)")
-_ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
+_ERROR = re.compile(r"(?:\[(?P<who>[^\]@]+) @ [^\]]+\] )?\[(?:error|fatal)\] (?P<what>.*)")
+# What these complain of (a chapter track, times that a muxer of nothing dislikes) is no error of the sound.
+_TABLES = ("null", "mov,mp4")
+_DAMAGE = re.compile(r"partial|corrupt|truncat|invalid data|input/output", re.IGNORECASE)
 _LEVEL = re.compile(r"silence_(start|end): (-?[0-9.]+(?:e-?\d+)?)")
-# What a muxer that throws everything away says of the times of packets is no error of the sound.
-_HARMLESS = "to muxer in stream"
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,8 @@ class _Book:
         if self.stop is not None and self.stop.is_set():
             raise Transient("The proof of a book was stopped", str(self.file))
         done = process.run(argv, timeout=timeout, stop=self.stop)
-        errors = [one for one in _ERROR.findall(done.err) if _HARMLESS not in one]
-        if errors or not done.ok:
-            raise self.wrong(f"it does not decode: {(errors or ['ffmpeg gave no reason'])[0].rstrip('.')}")
+        if errors := _errors(done):
+            raise self.damaged(timeout) or self.wrong(f"it does not decode: {errors[0].rstrip('.')}")
         counted = _DECODED.search(done.err)
         if counted is None:
             raise Permanent(
@@ -172,6 +172,20 @@ class _Book:
             lost = (sum(self.parts) - decoded) / self.rate
             raise self.wrong(f"{lost:.3f} s of it cannot be decoded")
         return decoded, list(_silences(done.err, float(self.seconds)))
+
+    def damaged(self, timeout: float) -> Permanent | None:
+        """The error of the source whose frames are damaged: they were taken over as they were."""
+        for source in self.sources:
+            argv = [self.programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "level+error"]
+            argv += ["-protocol_whitelist", "file", "-i", f"file:{source.path}", "-map", f"0:{source.stream}"]
+            errors = _errors(process.run([*argv, "-f", "null", "-"], timeout=timeout, stop=self.stop))
+            if errors:
+                return Permanent(
+                    "A part cannot be decoded wholly",
+                    str(source.path),
+                    f"Get it again. ffmpeg: {errors[0].rstrip('.')}",
+                )
+        return None
 
     def chapters(self, planned: Sequence[Chapter]) -> None:
         there = self.found.chapters
@@ -240,6 +254,13 @@ class _Book:
             if last - first > 0.25:
                 yield source, first - begin, last - first
             begin += length
+
+
+def _errors(done: process.Completed) -> list[str]:
+    """What ffmpeg says of sound that it could not decode."""
+    found = [one.group("who", "what") for one in _ERROR.finditer(done.err)]
+    errors = [what for who, what in found if not (who or "").startswith(_TABLES) or _DAMAGE.search(what)]
+    return errors if errors or done.ok else ["ffmpeg gave no reason"]
 
 
 def _silences(said: str, end: float) -> Iterator[tuple[float, float]]:

@@ -194,13 +194,14 @@ def _within(
 
 
 def _apart(begins: Sequence[_Begin], total: int, shortest: int) -> list[_Begin]:
-    """Without those that begin where another has just begun, or where the book ends."""
+    """Without those that end as soon as they begin: what is heard there belongs to the one that follows."""
     kept: list[_Begin] = []
     for one in sorted(begins, key=lambda begin: begin.start):
-        if not kept:
-            kept.append(replace(one, start=0))
-        elif one.start - kept[-1].start >= shortest and total - one.start >= shortest:
-            kept.append(one)
+        if kept and total - one.start < shortest:
+            continue
+        if kept and one.start - kept[-1].start < shortest:
+            kept.pop()
+        kept.append(one if kept else replace(one, start=0))
     return kept
 
 
