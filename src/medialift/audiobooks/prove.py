@@ -153,7 +153,15 @@ class _Book:
 
     def decoded(self, timeout: float) -> tuple[int, list[tuple[float, float]]]:
         """Samples at the book's rate, and long silences: (start, end) in seconds."""
-        argv = [self.programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "level+verbose"]
+        argv = [
+            self.programs.ffmpeg,
+            "-hide_banner",
+            "-nostdin",
+            "-nostats",
+            "-v",
+            "level+verbose",
+            "-xerror",
+        ]
         argv += ["-protocol_whitelist", "file", "-i", f"file:{self.file}", "-map", "0:a:0"]
         argv += ["-af", f"silencedetect=noise={_SILENT}:d={_SILENT_SECONDS}", "-f", "null", "-"]
         if self.stop is not None and self.stop.is_set():
@@ -176,7 +184,15 @@ class _Book:
     def damaged(self, timeout: float) -> Permanent | None:
         """The error of the source whose frames are damaged: they were taken over as they were."""
         for source in self.sources:
-            argv = [self.programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "level+error"]
+            argv = [
+                self.programs.ffmpeg,
+                "-hide_banner",
+                "-nostdin",
+                "-nostats",
+                "-v",
+                "level+error",
+                "-xerror",
+            ]
             argv += ["-protocol_whitelist", "file", "-i", f"file:{source.path}", "-map", f"0:{source.stream}"]
             errors = _errors(process.run([*argv, "-f", "null", "-"], timeout=timeout, stop=self.stop))
             if errors:
