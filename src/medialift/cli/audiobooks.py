@@ -355,11 +355,18 @@ def _said(asin: str, region: str, fields: list[str]) -> dict[str, Any]:
 
 
 def _name(given: str, converted: Path) -> str:
-    """The name of a book's folder in converted, also when it was given by a path, as a shell completes it."""
+    """The name of a book's folder in converted, also when it was given by a path, as a shell completes it.
+
+    Raises:
+        BadInput: there is no such book.
+    """
     path = Path(given)
-    if "/" in given and path.absolute().parent == converted:
-        return path.name
-    return given
+    name = path.name if "/" in given and path.absolute().parent == converted else given
+    if not name or "/" in name or not (converted / name).is_dir():
+        raise BadInput(
+            "There is no converted book of this name", given, f"Give the name of a folder in {converted}"
+        )
+    return name
 
 
 def _file(run: Session, given: Path) -> Path:

@@ -147,17 +147,17 @@ def converted(face: Face, done: dict[str, Any]) -> None:
     rows = [
         (
             one["name"],
-            _how(one["how"]),
+            _how(one["kind"]),
             format_duration(one["seconds"]),
             one["chapters"],
             format_duration(one["took"]),
-            one["file"],
         )
         for one in done["books"]
     ]
     if rows:
-        face.table(["book", "how", "plays", "chapters #", "took", "file"], rows)
+        face.table(["book", "how", "plays", "chapters #", "took"], rows)
     for one in done["books"]:
+        face.line(one["file"])
         for problem in one["problems"]:
             face.line(f"! {one['name']}: {problem}")
     for one in done["failed"]:
@@ -289,7 +289,7 @@ def _queue(face: Face, rows: list[dict[str, Any]]) -> None:
                 one["name"],
                 format_size(one["bytes"]),
                 _when(one["again_at"]),
-                _cut(one["why"]),
+                one["why"],
             )
             for one in rows[:_SHOWN]
         ],
@@ -304,10 +304,7 @@ def _for_person(face: Face, rows: list[dict[str, Any]]) -> None:
         return
     face.table(
         ["", "step", "book", "why", "where it is"],
-        [
-            (one["state"], one["stage"], one["name"], _cut(one["why"]), one["put_aside"])
-            for one in rows[:_SHOWN]
-        ],
+        [(one["state"], one["stage"], one["name"], one["why"], one["put_aside"]) for one in rows[:_SHOWN]],
         title="What needs you",
     )
     for one in rows[:_SHOWN]:
@@ -350,7 +347,11 @@ def _tag_state(done: dict[str, Any]) -> str:
 
 
 def _how(word: str) -> str:
-    return {"encode": "encoded", "splice": "joined", "pass_through": "passed through"}.get(word, word)
+    """How a book was made, as the ledger and the manifest call it."""
+    told = {"encode": "encoded", "splice": "joined", "pass_through": "passed through"}
+    return {**told, "converted": "encoded", "spliced": "joined", "passed_through": "passed through"}.get(
+        word, word
+    )
 
 
 def _share(value: float | None) -> str:
