@@ -28,8 +28,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 # Their parts are real (processes, servers, file systems, machines), and a machine that is busy for a moment
-# makes one in some thousands of them late: tried once more, and told of as "rerun" with its traceback. Tests of
-# units and of style never are. tests/run allows few reruns in all: what is broken cannot hide behind them.
+# makes one in some thousands of them late: tried once more, and told of as "rerun" with its traceback. Tests
+# of units and of style never are. tests/run allows few reruns in all: nothing broken can hide behind them.
 _TRIED_AGAIN = {"browser", "e2e", "faults", "integration", "modules"}
 _HERE = Path(__file__).parent
 
