@@ -30,6 +30,7 @@ from rich.table import Table
 from medialift.audiobooks import manifest, operations
 from medialift.audiobooks.status import Status
 from medialift.foundation.units import format_duration
+from medialift.queueing.database import Database
 from medialift.settings import Settings
 from sandbox import audiobookshelf, jellyfin
 from sandbox.audible.editions import Edition
@@ -42,6 +43,7 @@ from sandbox.jellyfin.server import Jellyfin
 REPO = Path(__file__).resolve().parent.parent
 SECONDS = 4.0
 """How long one part of a book plays."""
+_LOG_WIDTH = 150
 
 
 @dataclass
@@ -117,11 +119,12 @@ def settings(demo: Demo, catalogue: str, shelf: str, films: str) -> Settings:
     """Two libraries on this file system: copies for one server, hard links for the other."""
     for library in (demo.library, demo.second):
         library.mkdir(parents=True)
-    folders = ("inbox", "converted", "archive", "failed")
+    folders = ("inbox", "converted", "archive", "failed", "backup", "work", "cache")
+    for name in folders:
+        (demo.folder / name).mkdir(exist_ok=True)
     told: dict[str, Any] = {
-        **{name: str(demo.folder / name) for name in folders},
+        **{name: str(demo.folder / name) for name in folders if name not in ("backup", "cache")},
         "backup_folder": str(demo.folder / "backup"),
-        "work": str(demo.folder / "work"),
         "wait": 0.2,
         "retry_base": 0.1,
         "health_port": 0,
@@ -147,8 +150,6 @@ def settings(demo: Demo, catalogue: str, shelf: str, films: str) -> Settings:
             "cache": str(demo.folder / "cache"),
         },
     }
-    for name in folders:
-        (demo.folder / name).mkdir(exist_ok=True)
     return Settings.model_validate(
         {
             "database": {"embedded": str(demo.folder / "ledger")},
@@ -176,7 +177,9 @@ def intake(demo: Demo, given: Settings) -> dict[str, Any]:
         TimeElapsedColumn(),
         TextColumn("{task.fields[at]}"),
     )
-    with Progress(*columns, console=demo.console, transient=True) as bar:
+    with Progress(
+        *columns, console=demo.console, transient=True, disable=not demo.console.is_terminal
+    ) as bar:
         tasks = {
             "converted": bar.add_task("converted", total=len(demo.volumes), at=""),
             "tagged": bar.add_task("tagged", total=finished, at=""),
@@ -222,7 +225,7 @@ def seen(path: Path) -> Seen:
     own = "----:com.apple.iTunes:"
     return Seen(
         first("©nam"),
-        first("©ART"),
+        first("aART"),
         first("©wrt"),
         first(f"{own}ASIN"),
         " ".join(filter(None, (first(f"{own}SERIES"), first(f"{own}SERIES-PART")))),
@@ -241,8 +244,8 @@ def conversions(converted: Path) -> dict[str, str]:
 def look(demo: Demo) -> Table:
     """Compare each book with what it was to become; the table of those that came through."""
     table = Table(title="Books in the library")
-    for column in ("kind", "where it lies", "by", "read by"):
-        table.add_column(column)
+    for column in ("kind", "where it lies", "its tags"):
+        table.add_column(column, overflow="fold")
     for column in ("chapters", "plays", "how"):
         table.add_column(column, justify="right")
     how = conversions(demo.folder / "converted")
@@ -272,8 +275,8 @@ def look(demo: Demo) -> Table:
         table.add_row(
             volume.told,
             volume.place,
-            book.author,
-            book.narrator,
+            f"{book.author}, read by {book.narrator}, {book.asin}"
+            + (f", {book.series}" if book.series else ""),
             str(book.chapters),
             f"{book.seconds:.1f} s",
             done.replace("_", " "),
@@ -308,7 +311,8 @@ def failures(demo: Demo, status: Mapping[str, Any]) -> Table:
 
 def run(demo: Demo) -> None:
     """The story: an inbox, what is made of it, and once more, when there is nothing left to do."""
-    with world(demo) as given:
+    # The ledger is held from the first look to the last: it starts once.
+    with world(demo) as given, Database.open(given.database):
         with demo.step("books are spoken and lie in the inbox"):
             demo.volumes = stock(demo.folder / "inbox", demo.kinds, seconds=SECONDS)
         with demo.step("they are converted, proven, tagged and delivered (medialift audiobooks once)"):
@@ -349,7 +353,9 @@ def main(arguments: list[str] | None = None) -> int:
         level=logging.INFO,
         format="%(asctime)s %(name)s %(message)s",
     )
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=_LOG_WIDTH)
     demo = Demo(options.artifacts.resolve(), tuple(options.kind or KINDS), console)
     try:
         run(demo)
