@@ -47,6 +47,9 @@ def loudness(
     done = process.run(argv, timeout=_SECONDS, stop=stop)
     done.checked("A stretch of a recording cannot be decoded")
     found = _MEAN.search(done.err)
+    if found is None and not exact:
+        # The jump went beyond the end.
+        return loudness(path, start, seconds, programs, stream=stream, stop=stop, exact=True)
     if found is None:
         raise Permanent("A stretch of a recording has no sound", str(path), "It may be damaged: get it again")
     return SILENCE if found[1] == "-inf" else max(SILENCE, float(found[1]))
