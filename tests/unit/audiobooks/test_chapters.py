@@ -152,6 +152,15 @@ def test_a_list_called_after_a_part_speaks_of_that_part(three: Shelf) -> None:
     assert starts(plan) == [0.0, 600.25, 900.25, 1200.5]
 
 
+def test_a_list_in_the_folder_of_a_disc_speaks_of_that_disc(shelf: Shelf) -> None:
+    for disc, track in ((1, 1), (1, 2), (2, 1), (2, 2), (2, 3)):
+        shelf.part(f"CD{disc}/{track}.mp3", 100.5, title=f"{disc} {track} x")
+    shelf.beside("CD2/chapters.txt", "0:00 Early\n2:00 Late\n")
+    plan = shelf.plan()
+    assert called(plan) == ["1 1 x", "1 2 x", "Early", "Late"]
+    assert starts(plan) == [0, 100.5, 201, 321]
+
+
 def test_a_cue_sheet_of_a_single_file_fits_under_any_name_and_counts_in_frames(shelf: Shelf) -> None:
     shelf.part("renamed.mp3", 3000)
     shelf.beside(

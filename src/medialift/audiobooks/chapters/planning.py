@@ -32,14 +32,14 @@ from pathlib import Path
 from medialift.audiobooks.book import Book
 from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.chapters import beside, titles
-from medialift.audiobooks.chapters.beside import Beside
+from medialift.audiobooks.chapters.beside import CHAPTERS_TXT, CUE_SHEET, Beside
 from medialift.audiobooks.chapters.mark import Mark
 from medialift.audiobooks.metadata.audnexus import ChapterTitles
 from medialift.audiobooks.silence import Silence, split
 from medialift.audiobooks.source import Source
 from medialift.settings import AudiobooksSettings
 
-CHAPTERS_TXT, CUE_SHEET, AUDNEXUS = "chapters.txt", "cue sheet", "audnexus"
+AUDNEXUS = "audnexus"
 EMBEDDED, TAGS, FILE_NAMES, NUMBERS = "embedded chapters", "tags", "file names", "numbers"
 
 # Audible's edition has its own intro and outro; another narration differs by far more than a hundredth.
@@ -164,13 +164,23 @@ def _begins(
     total = sum(samples)
     whole = found.whole.marks if found.whole is not None else ()
     # Its marks lie in no single part.
-    if begins := _within(whole, -1, 0, total, rate, found.whole_from, notes):
+    if begins := _within(whole, -1, 0, total, rate, CHAPTERS_TXT, notes):
         return begins
-    for part, (offset, source, length) in enumerate(zip(_offsets(samples), sources, samples, strict=True)):
-        inner = [Mark(Fraction(one.start), one.title) for one in source.chapters]
-        within = _within(found.parts.get(part, ()), part, offset, length, rate, found.parts_from, notes)
-        within = within or _within(inner, part, offset, length, rate, EMBEDDED, notes)
-        begins += within or [_Begin(offset, part)]
+    begins = []
+    offsets = [0, *accumulate(samples)]
+    told = 0  # the parts before this one have their chapters
+    for part, source in enumerate(sources):
+        offset = offsets[part]
+        if part >= told and (one := found.stretches.get(part)):
+            inside = part if one.after == part + 1 else -1
+            length = offsets[one.after] - offset
+            if within := _within(one.marks, inside, offset, length, rate, one.by, notes):
+                begins += within
+                told = one.after
+        if part >= told:
+            inner = [Mark(Fraction(chapter.start), chapter.title) for chapter in source.chapters]
+            within = _within(inner, part, offset, samples[part], rate, EMBEDDED, notes)
+            begins += within or [_Begin(offset, part)]
     return begins
 
 
@@ -257,7 +267,3 @@ def _columns(
 
 def _only_parts(begins: Sequence[_Begin]) -> bool:
     return all(one.by is None for one in begins)
-
-
-def _offsets(samples: Sequence[int]) -> list[int]:
-    return [0, *accumulate(samples)][:-1]
