@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from medialift.audiobooks import listing, structure
 from medialift.audiobooks.book import Book, Refused
-from medialift.audiobooks.listing import File, Folder, Reading, shown
+from medialift.audiobooks.listing import File, Folder, Reading, Trouble, shown
 from medialift.audiobooks.natural import natural_key
 from medialift.audiobooks.structure import Rules
 from medialift.audiobooks.tree import tree
@@ -201,7 +201,10 @@ def _entries(settings: AudiobooksSettings, memory: Memory | None) -> Sequence[Fo
         _not_unmounted(inbox)
         if memory is not None and memory.device not in (None, device):
             raise Transient("The file system of the inbox changed", shown(inbox), _MOUNT_GONE)
-        found = [listing.read(path, reading) for path in sorted(inbox.iterdir())]
+        found = [_read(path, reading) for path in sorted(inbox.iterdir())]
+        if any(trouble.away for one in found for trouble in _troubles(one)):
+            # One bad folder, or everything? In the latter case nothing follows from what was seen.
+            _ = list(inbox.iterdir()), inbox.stat()
     except PermissionError:
         raise Transient(
             "The inbox may not be read", shown(inbox), "Give the user of the intake the right to read it"
@@ -211,6 +214,19 @@ def _entries(settings: AudiobooksSettings, memory: Memory | None) -> Sequence[Fo
     if memory is not None:
         memory.device = device
     return [one for one in found if one is not None]
+
+
+def _read(path: Path, reading: Reading) -> Folder | File | None:
+    try:
+        return listing.read(path, reading)
+    except OSError as error:
+        return Folder(path, troubles=(listing.unreadable(path, error),))
+
+
+def _troubles(one: Folder | File | None) -> Iterator[Trouble]:
+    if isinstance(one, Folder):
+        for folder in one.below():
+            yield from folder.troubles
 
 
 def _not_unmounted(inbox: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import stat
@@ -39,11 +40,16 @@ class File:
 
 @dataclass(frozen=True)
 class Trouble:
-    """What keeps a file or folder from being read: why, its path, and what to do."""
+    """What keeps a file or folder from being read: why, its path, and what to do.
+
+    Attributes:
+        away: the file system did not answer as it should; that may be so for everything else too.
+    """
 
     why: str
     path: Path
     hint: str
+    away: bool = False
 
 
 @dataclass(frozen=True)
@@ -101,9 +107,11 @@ def read(path: Path, how: Reading, *, by_name: bool = True) -> Folder | File | N
     Args:
         by_name: ignore the path itself by its name; what is below is ignored by its names in any case.
 
+    That something below cannot be read, for whatever reason, is a trouble of its folder. Whether the whole
+    file system is away then is for the caller to find out: `Trouble.away`.
+
     Raises:
-        OSError: the file system itself does not answer (a mount that died). That a folder may not be read is
-            one of its troubles.
+        OSError: the path itself cannot be looked at.
     """
     if by_name and (how.ignores(path.name) or path in how.leave_out):
         return None
@@ -154,6 +162,8 @@ def _folder(path: Path, how: Reading, above: tuple[tuple[int, int], ...]) -> Fol
         return Folder(path, troubles=(_forbidden(path),))
     except (FileNotFoundError, NotADirectoryError):
         return Folder(path)
+    except OSError as error:
+        return Folder(path, troubles=(unreadable(path, error),))
     files: list[File] = []
     folders: list[Folder] = []
     unfinished: list[File] = []
@@ -173,10 +183,8 @@ def _folder(path: Path, how: Reading, above: tuple[tuple[int, int], ...]) -> Fol
             troubles.append(_forbidden(below))
             continue
         except OSError as error:
-            if entry.is_symlink():  # ELOOP: a link to itself
-                troubles.append(_circle(below))
-                continue
-            raise error
+            troubles.append(_circle(below) if error.errno == errno.ELOOP else unreadable(below, error))
+            continue
         if stat.S_ISDIR(found.st_mode):
             if how.ignores(entry.name):
                 continue
@@ -214,6 +222,16 @@ def _forbidden(path: Path) -> Trouble:
         "This may not be read",
         path,
         "Give the user of the intake the right to read and write it; it is looked at again by itself",
+    )
+
+
+def unreadable(path: Path, error: OSError) -> Trouble:
+    """The trouble of a path of which the file system says this error."""
+    return Trouble(
+        f"This cannot be read ({(error.strerror or 'no answer').lower()})",
+        path,
+        "Look at the disk or mount that it lies on; it is looked at again by itself",
+        away=True,
     )
 
 

@@ -31,6 +31,11 @@ Understood = Book | Refused
 
 _PROTECTED = frozenset({".aax", ".aaxc", ".aa", ".m4p"})
 _PACKED = frozenset({".zip", ".rar", ".7z", ".tar", ".gz", ".r00", ".001"})
+# Audio that is taken only when the settings name its ending: beside a book it would be lost without a word.
+_OTHER_AUDIO = frozenset({
+    ".mp3", ".m4a", ".m4b", ".aac", ".flac", ".ogg", ".oga", ".opus", ".wma", ".wav", ".mpc", ".ape", ".wv",
+    ".ac3", ".dts", ".aif", ".aiff", ".mka", ".amr", ".ra", ".au", ".spx", ".mp2", ".tta", ".shn", ".caf",
+})  # fmt: skip
 # What lies beside audio, and is no book that failed when it is all that a folder holds.
 # fmt: off
 _BESIDE = frozenset({
@@ -161,12 +166,21 @@ class _Reader:
             return [self._troubled(folder, trouble)]
         heard = self._heard(folder)
         below = [one for one in folder.folders if self._sounds(one)]
-        rest = [one for one in below if not is_bonus(one.path.name)] or ([] if heard else below)
+        bonus = [one for one in below if is_bonus(one.path.name)]
+        rest = [one for one in below if one not in bonus]
+        if not heard and not rest:
+            rest, bonus = bonus, []
+        found: list[Understood]
         if heard:
-            return [self._mixed(folder, heard, rest)] if rest else self._flat(folder, heard)
-        if not rest:
+            found = [self._mixed(folder, heard, rest)] if rest else self._flat(folder, heard)
+        elif not rest:
             return self._silent(folder)
-        return self._nested(folder, rest[0]) if len(rest) == 1 else self._several(folder, rest)
+        else:
+            found = self._nested(folder, rest[0]) if len(rest) == 1 else self._several(folder, rest)
+        if any(one.root == folder.path for one in found):
+            return found
+        # Beside several books a bonus is of none of them: it is one of its own.
+        return [*found, *(book for one in bonus for book in self.folder(one))]
 
     def _flat(self, folder: Folder, heard: Sequence[File]) -> list[Understood]:
         if refused := self._twice(folder, heard):
@@ -339,7 +353,8 @@ class _Reader:
         for piece, mark in sorted(pieces, key=lambda pair: pair[1].place):
             inner = self._of_one_disc(piece)
             if isinstance(inner, Refused):
-                return inner
+                # It is the book that is refused, whichever of its discs it is for.
+                return self._refused(folder, f"{shown(piece.path.name)}: {inner.why}", inner.hint)
             files += [(file, mark.place) for file in inner]
         return self._of_folder(
             folder, Structure.MULTI_DISC if kind == "disc" else Structure.MULTI_PART, files
@@ -385,6 +400,14 @@ class _Reader:
             for disc in dict.fromkeys(disc for _, disc in files)
             for file in _ordered([one for one, of in files if of == disc])
         ]
+        stems = {path.stem for path in parts}
+        for one in folder.below():
+            if one is not folder and is_bonus(one.path.name):
+                continue
+            for file in one.files:
+                other = file.ending in (_PROTECTED | _OTHER_AUDIO) - self._rules.audio
+                if other and file.path.stem not in stems:
+                    return self._refused(folder, *_of_lost_audio(file))
         return self._settled(folder, self._book(folder.path, kind, ordered, extras))
 
     def _settled(self, folder: Folder, book: Book) -> Understood:
@@ -477,6 +500,19 @@ def _of_no_audio(file: File) -> tuple[str, str]:
     return (
         f"There is no audio in it, but {name}",
         "Put the audio files here; if this is one, add its ending to audiobooks.audio_types",
+    )
+
+
+def _of_lost_audio(file: File) -> tuple[str, str]:
+    name = shown(file.path.name)
+    if file.ending in _PROTECTED:
+        return (
+            f"{name} lies beside the book's files, and is protected against copying (DRM)",
+            "Put the file without protection in its place; or move it away, if it is no part of the book",
+        )
+    return (
+        f"{name} lies beside the book's files, and {file.ending} is not among the endings that are taken",
+        "Add its ending to audiobooks.audio_types; or move it away, if it is no part of the book",
     )
 
 

@@ -1,14 +1,16 @@
 """Inboxes as years of odd downloads leave them: a folder is understood as what it is, or refused in words."""
 
 import os
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medialift.audiobooks import inbox
+from medialift.audiobooks import inbox, structure
 from medialift.audiobooks.book import Book, InSeries, Refused, Structure
-from medialift.audiobooks.structure import fingerprint
+from medialift.audiobooks.listing import File, Folder
+from medialift.audiobooks.structure import Rules, fingerprint
 from tests.audiobook_folders import lay, settings_of, tracks
 
 
@@ -183,6 +185,11 @@ def test_books_of_a_series_that_lie_as_m4b_in_one_folder_are_books(look):
     assert len(found) == 2
 
 
+def test_a_bonus_beside_several_books_is_a_book_of_its_own(look):
+    found = look({"Ada": {"Sea": tracks(1), "Land": tracks(1), "Bonus": tracks(1)}})
+    assert sorted(found) == ["Ada/Bonus", "Ada/Land", "Ada/Sea"]
+
+
 def test_a_series_within_an_authors_folder_keeps_its_own_name(look):
     found = look(
         {"Ada Example": {"Harbour Series": {"1 - Sea": tracks(1), "2 - Land": tracks(1)}, "Alone": tracks(1)}}
@@ -283,6 +290,16 @@ def test_a_folder_without_audio_says_why_it_is_no_book(look, name, said):
     assert said in refused(look({"Title": [name]}), "Title").why
 
 
+@pytest.mark.parametrize(("name", "said"), [("03.aax", "DRM"), ("03.mpc", "audio_types")])
+def test_audio_that_would_be_left_out_of_a_book_is_said(look, name, said):
+    one = refused(look({"Title": [*tracks(1, 2), name]}), "Title")
+    assert said in one.why + one.hint and name in one.why
+
+
+def test_a_protected_file_beside_the_same_one_without_protection_is_no_matter(look):
+    assert names(book(look({"Title": ["Title.m4b", "Title.aax"]}), "Title")) == ["Title.m4b"]
+
+
 def test_a_protected_file_in_the_inbox_is_said(look):
     assert "DRM" in refused(look(["book.aax"]), "book.aax").why
 
@@ -376,3 +393,71 @@ def test_a_fingerprint_changes_with_any_name_and_any_size(files, data):
         != before
     )
     assert fingerprint([(one, size) for one, size in files.items() if one != name]) != before
+
+
+FOLDERS = st.sampled_from(
+    [
+        "CD1",
+        "CD2",
+        "Disc 1 of 2",
+        "Part 1",
+        "Part 2",
+        "Book 1",
+        "2 - Land",
+        "Bonus",
+        "mp3",
+        "1",
+        "2",
+        "Sea",
+        "Ada",
+    ]
+)
+LEAVES = st.dictionaries(
+    st.sampled_from(
+        [
+            "01.mp3",
+            "02.mp3",
+            "x.m4b",
+            "Book 1.m4b",
+            "Book 2.m4b",
+            "cover.jpg",
+            "a.pdf",
+            "b.aax",
+            "c.part",
+        ]
+    ),
+    st.integers(1, 9),
+    max_size=3,
+)
+TREES = st.recursive(
+    LEAVES,
+    lambda below: st.builds(lambda a, b: {**a, **b}, LEAVES, st.dictionaries(FOLDERS, below, max_size=3)),
+)
+
+
+def as_read(path, tree):
+    """The tree as the file system would be read."""
+    files = [File(path / name, what) for name, what in tree.items() if isinstance(what, int)]
+    folders = [as_read(path / name, what) for name, what in tree.items() if not isinstance(what, int)]
+    return Folder(path, tuple(files), tuple(folders))
+
+
+@given(TREES, st.booleans(), st.booleans())
+def test_whatever_lies_there_every_audio_file_is_in_one_book_or_is_refused(tree, discs, series):
+    inbox_folder = Path("/inbox")
+    top = as_read(inbox_folder / "Top", tree)
+    rules = Rules(frozenset({".mp3", ".m4b"}), discs, series)
+    found = structure.understand(top, inbox_folder, rules)
+    heard = [part.path for one in found if isinstance(one, Book) for part in one.parts]
+    beside = [path for one in found if isinstance(one, Book) for path in one.extras]
+    assert len(heard) == len(set(heard))
+    assert not set(heard) & set(beside)
+    refused_roots = [one.root for one in found if isinstance(one, Refused)]
+    for file in top.all_files():
+        if file.ending in rules.audio:
+            told = file.path in heard or file.path in beside
+            assert told or any(file.path.is_relative_to(root) for root in refused_roots)
+    assert len({one.key for one in found}) == len(found)
+    for one in found:
+        if isinstance(one, Book):
+            assert one.parts and all(part.path.is_relative_to(one.root) for part in one.parts)
