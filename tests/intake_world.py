@@ -135,10 +135,14 @@ class IntakeWorld:
         """Take what is there, here and now."""
         return operations.once(self.settings(**over))
 
-    def start(self, *, kill: tuple[str, str] | None = None, mode: str = "once", **over: Any) -> int:
-        """The same in a process of its own, which kills itself at a step; its number."""
-        log = str(self.root / "worker.log")
-        return self.hands.ask({"settings": self.told(**over), "mode": mode, "kill": kill, "log": log})
+    def start(self, *, mode: str = "once", faults: Mapping[str, Any] | None = None, **over: Any) -> int:
+        """The same in a process of its own, with faults (see `tests.intake_worker`); its number."""
+        line = {"settings": self.told(**over), "mode": mode, "log": str(self.root / "worker.log")}
+        return self.hands.ask({**line, **(faults or {})})
+
+    def process(self, *, faults: Mapping[str, Any] | None = None, **over: Any) -> int:
+        """`once` in a process of its own: how it ended."""
+        return self.wait(self.start(faults=faults, **over))
 
     def wait(self, process: int) -> int:
         """Until it has ended: its exit code, or the negative number of the signal that ended it."""
@@ -146,7 +150,7 @@ class IntakeWorld:
 
     def killed(self, stage: str, step: str, **over: Any) -> None:
         """Work until this step, and no further."""
-        ended = self.wait(self.start(kill=(stage, step), **over))
+        ended = self.process(faults={"kill": [stage, step]}, **over)
         assert ended == -signal.SIGKILL, (ended, stage, step, self.log())
         self.give_back()
 
@@ -157,9 +161,14 @@ class IntakeWorld:
                 text("update item set lease_until = now() - interval '1 s' where state = 'leased'")
             )
         Supervisor(self.database, silence=0.0).round()
+        # What was lost several times comes back after a while.
+        self.hurry()
+
+    def hurry(self) -> None:
+        """What is to be tried again later, and what is put off, may be tried now."""
         with self.database.engine.begin() as connection:
-            # What was lost several times comes back after a while: a test does not wait for it.
             connection.execute(text("update item set not_before = now() where state = 'ready'"))
+            connection.execute(text("update audiobook_todo set not_before = now()"))
 
     @contextmanager
     def running(self, **over: Any) -> Iterator[int]:

@@ -73,6 +73,12 @@ HEALING_TWICE = "two healings of one host"
 HEALING_DATABASE = "the ledger is away under the healing"
 HEALING_CLOCK = "a clock jumps under the healing"
 
+AUDIOBOOKS_KILLED = "the intake of audiobooks is killed between two steps"
+AUDIOBOOKS_DISK = "the disk of the intake of audiobooks is full at a step"
+AUDIOBOOKS_INBOX = "the mount of the inbox vanishes"
+AUDIOBOOKS_DENIED = "a file of an audiobook may not be read"
+AUDIOBOOKS_DATABASE = "the ledger's database is gone while an audiobook is made"
+
 FAULTS = (
     *(store_fault(does, when) for when in WHEN for does in STORE),
     *(mount_fault(state) for state in MOUNT),
@@ -122,4 +128,9 @@ FAULTS = (
     HEALING_TWICE,
     HEALING_DATABASE,
     HEALING_CLOCK,
+    AUDIOBOOKS_KILLED,
+    AUDIOBOOKS_DISK,
+    AUDIOBOOKS_INBOX,
+    AUDIOBOOKS_DENIED,
+    AUDIOBOOKS_DATABASE,
 )

@@ -18,7 +18,7 @@ from medialift.audiobooks import chapters as titles
 from medialift.audiobooks import cover, encode, inbox, plan, probe, prove, publishing, silence, sources
 from medialift.audiobooks import finish as finishing
 from medialift.audiobooks import manifest as manifests
-from medialift.audiobooks.book import Book
+from medialift.audiobooks.book import Book, Refused
 from medialift.audiobooks.chapters import ChapterPlan
 from medialift.audiobooks.cover import Picture
 from medialift.audiobooks.encode import Converted
@@ -326,14 +326,19 @@ class _Making:
         """Raises:
         Transient: the book is another one than was ordered, or not there.
         """
-        book = self.order.book
-        now = inbox.again(book, self.means.settings)
-        if now is None or now.fingerprint != book.fingerprint:
-            raise Transient(
-                "Its files change" if now else "It is not in its place any more",
-                str(book.root),
-                "It is looked at again when they are quiet",
-            )
+        book, settings = self.order.book, self.means.settings
+        now = inbox.again(book, settings)
+        if now is not None and now.fingerprint == book.fingerprint:
+            return
+        hint = "It is looked at again when it is quiet"
+        if now is not None:
+            raise Transient("Its files changed", str(book.root), hint)
+        if not (book.root.exists() or book.root.is_symlink()):
+            raise Transient("It is not in its place any more", str(book.root), hint)
+        for one in inbox.understand(book.root, book.root.parent, settings):
+            if isinstance(one, Refused):
+                raise Transient(one.why, str(book.root), one.hint)
+        raise Transient("It is no longer one book", str(book.root), hint)
 
     def _next(self, words: str) -> None:
         if self.stop.is_set():
