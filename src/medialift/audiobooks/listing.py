@@ -8,7 +8,8 @@ import re
 import stat
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from fnmatch import fnmatchcase
+from fnmatch import translate
+from functools import cache
 from pathlib import Path
 
 # Of downloads that are not finished: their own endings, and what rsync calls a file while it copies it.
@@ -95,8 +96,13 @@ class Reading:
 
     def ignores(self, name: str) -> bool:
         """Whether a file or folder of this name is not looked at."""
-        small = name.lower()
-        return name.startswith(OWN) or any(fnmatchcase(small, one.lower()) for one in self.ignore)
+        return name.startswith(OWN) or _pattern(self.ignore).match(name.lower()) is not None
+
+
+@cache
+def _pattern(patterns: tuple[str, ...]) -> re.Pattern[str]:
+    """One for all: every name of an inbox is looked at every few seconds."""
+    return re.compile("|".join(translate(one.lower()) for one in patterns) or r"(?!)")
 
 
 def read(path: Path, how: Reading, *, by_name: bool = True) -> Folder | File | None:
