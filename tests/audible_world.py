@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from medialift.audiobooks import metadata
-from medialift.audiobooks.metadata import Clues, Found, Misfit, Series, Unsure
+from medialift.audiobooks.metadata import Clues, Found, Misfit, Picture, Series, Unsure
 from medialift.audiobooks.metadata.cache import Cache
 from medialift.audiobooks.metadata.inquiry import Inquiry, inquiry, open_cache, open_client
 from medialift.foundation.backoff import Patience
@@ -47,8 +47,6 @@ class Audible:
 
     def lookup(self, clues: Clues = LEDGER, **changes: Any) -> Found | Unsure:
         """Look a book up whose files lie in `folder`."""
-        from dataclasses import replace
-
         more: dict[str, Any] = {
             "client": self.client,
             "cache": self.cache,
@@ -70,6 +68,12 @@ class Audible:
             **changes,
         }
         return inquiry(self.settings.tagging, **more)
+
+    def cover(self, url: str) -> tuple[Picture | None, list[str]]:
+        """Fetch a cover."""
+        return metadata.cover(
+            url, self.settings, client=self.client, cache=self.cache, stop=self.stop, patience=AT_ONCE
+        )
 
     def tagging(self, **changes: Any) -> None:
         """Change settings of the tagging."""

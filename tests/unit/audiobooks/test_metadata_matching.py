@@ -317,3 +317,9 @@ def test_a_length_that_is_a_little_off_needs_the_narrator():
     told = replace(CLUES, seconds=580 * 60 * 1.035)
     assert weigh(told, BOOK).confidence >= USUAL
     assert weigh(replace(told, narrators=()), BOOK).confidence < USUAL
+
+
+def test_titles_that_are_alike_in_all_but_a_word_are_two_books():
+    told = replace(CLUES, title="The Lighthouse and the Storm", series=None)
+    other = replace(BOOK, title="The Lighthouse and the Stone", series=None)
+    assert weigh(told, other).confidence < USUAL

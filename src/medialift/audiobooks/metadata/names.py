@@ -83,7 +83,8 @@ def read_name(name: str) -> Said:
 
 def people(text: str) -> tuple[str, ...]:
     """Names of people out of one text: "A and B", "A & B", "A; B", "A, B", but "King, Stephen" is one."""
-    text = _tidy(text)
+    # A point may be the end of "Jr.".
+    text = " ".join(text.split()).strip(" -–—_,;:")
     if not text:
         return ()
     strong = re.split(r"\s*[;/|]\s*|\s+(?:&|and|und|et|y|with)\s+", text)
