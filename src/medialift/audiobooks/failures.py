@@ -208,7 +208,7 @@ def _info(book: Book, error: BaseException, tries: int, settings: AudiobooksSett
     when = datetime.fromtimestamp(now, UTC).isoformat(" ", "seconds")
     place = shown(book.root)
     lines = [
-        f"This audiobook could not be made: {book.name}",
+        f"This audiobook could not be made: {shown(book.name)}",
         "",
         f"What happened:  {what}",
         *([f"To what:        {subject}"] if subject else []),
@@ -217,7 +217,7 @@ def _info(book: Book, error: BaseException, tries: int, settings: AudiobooksSett
         f"Tries:          {tries}",
         f"Failed at:      {when}",
         f"Came from:      {place}",
-        f"Key:            {book.key}",
+        f"Key:            {shown(book.key)}",
         f"Audio files:    {len(book.parts)} with {format_size(book.bytes)}, not changed in any way",
         *([f"Backup:         below {shown(settings.backup_folder)}"] if settings.backup else []),
         "",

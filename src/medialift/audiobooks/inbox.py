@@ -128,16 +128,14 @@ def reading(settings: AudiobooksSettings) -> Reading:
 def again(book: Book, settings: AudiobooksSettings) -> Book | None:
     """The same book as it lies there now; None when it is gone or no longer understood as one book.
 
+    Only what lies at its root counts: what came beside it meanwhile, and what series that makes it one of, is
+    not looked at.
+
     Raises:
         OSError: its file system does not answer.
     """
-    base = Path(str(book.root).removesuffix(book.key)) if str(book.root).endswith(book.key) else None
-    if book.root.is_relative_to(settings.inbox):
-        base = settings.inbox
-    # From the top, since what lies above and beside a folder tells what it is.
-    top = book.root if base is None else base / book.root.relative_to(base).parts[0]
-    base = base or book.root.parent
-    entry = listing.read(top, _reading(settings, inside=top))
+    base = settings.inbox if book.root.is_relative_to(settings.inbox) else book.root.parent
+    entry = listing.read(book.root, _reading(settings, inside=book.root), by_name=False)
     found = [] if entry is None else structure.understand(entry, base, _rules(settings))
     return next((one for one in found if isinstance(one, Book) and one.root == book.root), None)
 

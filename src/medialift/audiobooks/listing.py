@@ -6,6 +6,7 @@ import errno
 import os
 import re
 import stat
+import unicodedata
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import translate
@@ -17,6 +18,8 @@ _UNFINISHED = (".part", ".partial", ".crdownload", ".download", ".opdownload", "
 _RSYNC = re.compile(r"\.(.+\.[A-Za-z0-9]{2,4})\.[A-Za-z0-9]{6}")
 OWN = ".medialift-"
 """What the intake itself puts into folders of others begins so, and is never looked at."""
+_NOT_SHOWN = ("Cc", "Cs", "Cn", "Zl", "Zp")
+_TURNING = ("LRE", "RLE", "LRO", "RLO", "PDF", "LRI", "RLI", "FSI", "PDI")
 # A clock of a file server that is off by more than this is no clock: its times say nothing.
 _CLOCKS_DIFFER = 86_400.0
 
@@ -147,9 +150,14 @@ def newest(folder: Folder | File, now: float) -> float:
 
 
 def shown(path: Path | str) -> str:
-    """A path for people: what is not UTF-8 or not printable is written as an escape."""
+    """A path for people: what is not UTF-8, steers a terminal or turns the direction of text is escaped."""
     text = os.fsencode(str(path)).decode(errors="backslashreplace")
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+    return "".join(
+        one.encode("unicode_escape").decode()
+        if unicodedata.category(one) in _NOT_SHOWN or unicodedata.bidirectional(one) in _TURNING
+        else one
+        for one in text
+    )
 
 
 def is_utf8(path: Path | str) -> bool:

@@ -467,7 +467,8 @@ class _Reader:
         )
 
     def _key(self, path: Path) -> str:
-        return shown(path.relative_to(self._base).as_posix())
+        key = path.relative_to(self._base).as_posix()
+        return key if is_utf8(key) else shown(key)
 
     def _heard(self, folder: Folder) -> list[File]:
         return [file for file in folder.files if file.ending in self._rules.audio]

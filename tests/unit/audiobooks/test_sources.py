@@ -157,6 +157,13 @@ def test_a_book_that_changed_while_it_was_converted_is_left_as_it_is(settings, c
     assert not settings.archive.exists() or files(settings.archive) == {}
 
 
+def test_what_came_beside_a_book_meanwhile_does_not_keep_it(settings):
+    book = taken(settings, {"Ada": {"Sea": tracks(1)}}, "Ada/Sea")
+    lay(settings.inbox / "Ada", {"cover.jpg": 1, "Land": tracks(1)})
+    assert sources.complete(book, settings) == str(settings.archive / "Ada" / "Sea")
+    assert sorted(files(settings.inbox)) == ["Ada/Land/01 Track.mp3", "Ada/cover.jpg"]
+
+
 @pytest.mark.parametrize("on_complete", ["archive", "delete"])
 def test_a_picture_that_came_late_stays_while_the_book_goes(settings, on_complete):
     settings = using(settings, on_complete)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from medialift.audiobooks import inbox, structure
 from medialift.audiobooks.book import Book, InSeries, Refused, Structure
-from medialift.audiobooks.listing import File, Folder
+from medialift.audiobooks.listing import File, Folder, shown
 from medialift.audiobooks.structure import Rules, fingerprint
 from tests.audiobook_folders import lay, settings_of, tracks
 
@@ -328,8 +328,13 @@ def test_a_folder_that_is_not_utf_8_has_a_key_that_can_be_written_down(look):
     "name", ['O\'Brien "quoted" $HOME `x`', "🎧 Hörbuch", "x" * 250, "Line\nbreak", "-rf", "CON"]
 )
 def test_names_that_break_scripts_are_names_like_others(look, name):
-    one = book(look({name: {"01.mp3": 10}}), name.replace("\n", r"\n"))
-    assert one.root.name == name
+    one = book(look({name: {"01.mp3": 10}}), name)
+    assert (one.root.name, one.key) == (name, name)
+
+
+def test_a_name_is_shown_as_it_is_unless_it_steers_the_terminal():
+    assert shown("🧑‍🚀 Hör\u00a0Buch") == "🧑‍🚀 Hör\u00a0Buch"
+    assert shown("a\x1b[31m\nb\u202e") == r"a\x1b[31m\nb\u202e"
 
 
 def test_a_link_in_a_circle_is_said(look, tmp_path):
