@@ -213,39 +213,45 @@ class _Delivery:
     ) -> tuple[dict[str, str], int]:
         """Put what is missing, the book last: {name: fingerprint}, and the bytes that were sent."""
         self._only_book(library, at)
+        # Before anything else: nothing of ours may come to lie beside a book of others.
+        there, what = self._found(library, at.path, self.book)
+        if what == "other":
+            raise Unsafe(
+                "A different book of this name is in the library",
+                library.shown(at.path),
+                "Look at both: move that one away, or give this one another title or number, then retry",
+            )
         prints: dict[str, str] = {}
         sent = 0
-        for file in sidecars.write(self.wanted.sidecars, self.book, self.manifest, scratch):
-            # Where several books share a folder, nothing lies there that could be any one's.
-            if not at.own:
-                break
-            found, bytes = self._put(library, at.folder / file.name, file, sidecar=True)
-            if not found:
+        # Where several books share a folder, nothing lies there that could be any one's.
+        kinds = self.wanted.sidecars if at.own else ()
+        for file in sidecars.write(kinds, self.book, self.manifest, scratch):
+            path = at.folder / file.name
+            beside, how = self._found(library, path, file)
+            if how == "other":
                 told.append(f"{file.name} is not as we left it in the library, and stays as it is")
                 continue
-            prints[file.name], sent = found, sent + bytes
-        found, bytes = self._put(library, at.path, self.book)
-        prints[at.file] = found
-        return prints, sent + bytes
+            if how != "same":
+                beside = library.put(path, file, replace=how == "ours", passing=True)
+                sent += file.stat().st_size
+            prints[file.name] = beside
+        if what != "same":
+            there = library.put(at.path, self.book, replace=what == "ours")
+            sent += self.book.stat().st_size
+        prints[at.file] = there
+        return prints, sent
 
-    def _put(
-        self, library: Library, path: PurePosixPath, source: Path, *, sidecar: bool = False
-    ) -> tuple[str, int]:
-        """The fingerprint of the file there, and how many bytes were sent; "" for a sidecar of others."""
+    def _found(
+        self, library: Library, path: PurePosixPath, source: Path
+    ) -> tuple[str, Literal["nothing", "same", "ours", "other"]]:
+        """The fingerprint of what lies there, and whether it is `source`, our own of before, or of others."""
         there = library.fingerprint(path)
         if there is None:
-            return library.put(path, source, replace=False, passing=sidecar), source.stat().st_size
+            return "", "nothing"
         if library.holds(path, source):
-            return there, 0
-        if there == self._fingerprints().get(path.name) and self._same_folder(library, path):
-            return library.put(path, source, replace=True, passing=sidecar), source.stat().st_size
-        if sidecar:
-            return "", 0
-        raise Unsafe(
-            "A different book of this name is in the library",
-            library.shown(path),
-            "Look at both: move that one away, or give this one another title or number, then retry",
-        )
+            return there, "same"
+        ours = there == self._fingerprints().get(path.name) and self._same_folder(library, path)
+        return there, "ours" if ours else "other"
 
     def _only_book(self, library: Library, at: Place) -> None:
         """Raises:
