@@ -274,7 +274,7 @@ def look(demo: Demo) -> Table:
         )
         table.add_row(
             volume.told,
-            volume.place,
+            volume.place.rpartition("/")[0],
             f"{book.author}, read by {book.narrator}, {book.asin}"
             + (f", {book.series}" if book.series else ""),
             str(book.chapters),
@@ -303,7 +303,8 @@ def failures(demo: Demo, status: Mapping[str, Any]) -> Table:
         said = there is not None and any(there.rglob("FAILED_INFO.txt"))
         demo.expect(said, f"{volume.told}: no FAILED_INFO.txt says why")
         where = str(there.relative_to(demo.folder)) if there is not None else "still in the inbox"
-        table.add_row(volume.told, volume.folder, found["why"], where)
+        why = found["why"].replace(f"{demo.folder}/", "")
+        table.add_row(volume.told, volume.folder, why, where)
     for name, found in failed.items():
         demo.expect(False, f"{name}: {found['state']}: {found['why']}")
     return table
