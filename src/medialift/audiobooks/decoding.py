@@ -20,6 +20,8 @@ SAMPLE_BYTES = 4
 """Of one channel: 32-bit floats, as decoders and encoders have them."""
 _TOGETHER = 24
 """Parts that one ffmpeg decodes: each of them is open from its start on, and costs memory."""
+_BATCHED = "asetnsamples=n=16384:p=0"
+"""Fewer and larger pieces are written: each costs as much, however small it is."""
 _DECODED = re.compile(r"Input stream #(\d+):\d+ \(audio\):.*?frames decoded \((\d+) samples\)")
 _ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
 _NUMBER = re.compile(r"stream #(\d+):|\[aist#(\d+):")
@@ -87,7 +89,7 @@ def argv(programs: Programs, group: Group, form: Format) -> list[str]:
         ]
         chains.append(f"[{number}:{source.stream}]{','.join(steps)}[a{number}]")
     joined = "".join(f"[a{number}]" for number in range(len(group.sources)))
-    chains.append(f"{joined}concat=n={len(group.sources)}:v=0:a=1[all]")
+    chains.append(f"{joined}concat=n={len(group.sources)}:v=0:a=1,{_BATCHED}[all]")
     return [*words, "-filter_complex", ";".join(chains), "-map", "[all]", "-f", "f32le", "pipe:1"]
 
 

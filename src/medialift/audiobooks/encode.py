@@ -8,6 +8,7 @@ a header. A book that has several cores to itself is encoded in pieces that fit 
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack
@@ -32,6 +33,9 @@ _TELL_SECONDS = 0.5
 _NATIVE_PRIMING = 1024
 """Samples that ffmpeg's own encoder puts before what it is given: one frame (libavcodec/aacenc.c)."""
 _SHORT_SECONDS = 30.0
+_PACKET_BYTES = 1 << 16
+_FLOATS = 3
+"""The number of 32-bit floats in the head of a WAV file."""
 _SPARE_BYTES = 16_000_000
 _SPARE_SHARE = 1.15
 
@@ -169,7 +173,7 @@ class _Go:
         argv = _encoder(self._programs, self._plan, self.path)
         with running(argv, self._watch, reads=True) as encoder:
             try:
-                os.write(encoder.input, bytes(self.piece.lead * self._form.step))
+                os.write(encoder.input, _wave_head(self._form) + bytes(self.piece.lead * self._form.step))
                 samples = self._pour_parts(encoder.input)
                 rc = encoder.ended()
             except BrokenPipeError:
@@ -255,10 +259,25 @@ def _first(errors: Sequence[BaseException], watch: Watch) -> BaseException:
 
 
 def _encoder(programs: Programs, plan: Plan, path: Path) -> list[str]:
-    form = ("-f", "f32le", "-ar", str(plan.rate), "-ac", str(plan.channels))
+    form = ("-f", "wav", "-ignore_length", "1", "-max_size", str(_PACKET_BYTES))
     coding = ("-c:a", plan.codec, "-b:a", str(plan.bitrate))
     words = [programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "error", "-y"]
     return [*words, *form, "-i", "pipe:0", *coding, "-f", "adts", f"file:{path}"]
+
+
+def _wave_head(form: Format) -> bytes:
+    """The head of an endless WAV of floats: of WAV, unlike of raw samples, ffmpeg reads large packets."""
+    coding = struct.pack(
+        "<HHIIHH",
+        _FLOATS,
+        form.channels,
+        form.rate,
+        form.rate * form.step,
+        form.step,
+        8 * decoding.SAMPLE_BYTES,
+    )
+    endless = struct.pack("<I", 0xFFFFFFFF)
+    return b"RIFF" + endless + b"WAVEfmt " + struct.pack("<I", len(coding)) + coding + b"data" + endless
 
 
 def _encoder_failed(plan: Plan, rc: int, said: str) -> MedialiftError | OSError:
