@@ -129,13 +129,11 @@ class Search:
             if by_asin is not None and by_asin.confidence >= self._threshold:
                 return by_asin, by_asin.why
             if clues.asin_from in _BY_PERSON:
-                told = f"The ASIN {clues.asin} of {clues.asin_from} is in none of the shops {self._shops}"
+                told = f"The ASIN {clues.asin} of {clues.asin_from} {self._nowhere}"
                 self._problems.append(told)
                 return None, told
             if by_asin is None:
-                self._problems.append(
-                    f"The ASIN {clues.asin} that the book names is in none of the shops {self._shops}"
-                )
+                self._problems.append(f"The ASIN {clues.asin} that the book names {self._nowhere}")
         return self._by_search(clues)
 
     def _by_asin(self, clues: Clues) -> Candidate | None:
@@ -227,8 +225,8 @@ class Search:
         return regions(self.settings.tagging, said.region)
 
     @property
-    def _shops(self) -> str:
-        return ", ".join(self._regions)
+    def _nowhere(self) -> str:
+        return f"is in none of the shops that are asked ({', '.join(self._regions)})"
 
     @property
     def _threshold(self) -> float:
