@@ -55,10 +55,28 @@ def test_status_tells_figures_what_waits_and_what_needs_a_person(capsys):
     text = "\n".join(told)
     assert "converting\tAda/Ledger\t1\t2 MB\thost" in text
     assert "Ledger\tdone\tjoined\t1 h\t10 s" in text
-    assert "Broken\t1\tThe file is truncated" in text
+    assert "convert Broken (try 1)\n      The file is truncated" in text
     assert "again\ttag\tLedger" in text and "Audnexus does not answer" in text
-    assert "person\ttag\tHarbour\tNo candidate is sure" in text
+    asked = text.index("? Harbour (tag, person)\n      No candidate is sure\n")
+    assert text.index("medialift audiobooks tag Harbour --asin …") > asked
     assert "70 %\tB0TEST0001\tHarbour" in text
+
+
+def test_what_needs_a_person_tells_what_to_type(capsys):
+    shown.status(
+        Face(as_json=False),
+        status(
+            Waiting("convert", "Ada/It's", "failed", why="It is truncated", put_aside="/failed/It's"),
+            Waiting("deliver", "Two Books", "person", why="It waits to be approved"),
+            Waiting("deliver", "Other", "failed", why="A different book is there"),
+            Waiting("convert", "Mixed", "refused", why="It can be read in two ways"),
+        ).to_dict(),
+    )
+    told = "\n".join(lines(capsys))
+    assert """      /failed/It's\n      medialift audiobooks retry 'Ada/It'"'"'s'""" in told
+    assert "medialift audiobooks approve 'Two Books'" in told
+    assert "medialift audiobooks retry deliver/Other" in told
+    assert told.endswith("✗ Mixed (convert, refused)\n      It can be read in two ways")
 
 
 def test_an_inbox_without_anything_says_so(capsys):
@@ -122,7 +140,7 @@ def test_a_difference_of_tags_names_what_is_missing_and_how_to_say_it(capsys):
         "©nam\t\tThe Ledger",
         "Ledger: 1 tags would be changed; by title and length (90 % sure)",
         "! The ASIN is missing",
-        "Say what you know: medialift audiobooks tag 'Ledger' --asin … or --set FIELD=VALUE",
+        "Say what you know: medialift audiobooks tag Ledger --asin … or --set FIELD=VALUE",
     ]
 
 

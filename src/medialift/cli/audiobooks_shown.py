@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from shlex import quote
 from typing import Any
 
 from medialift.audiobooks.help_config import Row
@@ -12,6 +13,7 @@ from medialift.cli.face import Face
 from medialift.foundation.units import format_duration, format_size
 
 _DOING = {"convert": "converting", "tag": "tagging", "deliver": "delivering"}
+_MARKS = {"person": "?", "refused": "✗", "failed": "✗"}
 _SHOWN = 20
 
 
@@ -190,7 +192,7 @@ def tagged(face: Face, done: dict[str, Any], *, dry_run: bool) -> None:
         face.line(f"! {need}")
     if done["needs_person"]:
         face.line(
-            f"Say what you know: medialift audiobooks tag '{done['name']}' --asin … or --set FIELD=VALUE"
+            f"Say what you know: medialift audiobooks tag {quote(done['name'])} --asin … or --set FIELD=VALUE"
         )
 
 
@@ -270,11 +272,10 @@ def _conversions(face: Face, rows: list[dict[str, Any]]) -> None:
 
 def _failures(face: Face, rows: list[dict[str, Any]]) -> None:
     if rows:
-        face.table(
-            ["when", "step", "book", "try #", "why"],
-            [(_when(one["at"]), one["stage"], one["key"], one["attempt"], one["error_text"]) for one in rows],
-            title="The last failures",
-        )
+        face.line("The last failures:")
+    for one in rows:
+        face.line(f"  {_when(one['at'])} {one['stage']} {one['key']} (try {one['attempt']})")
+        face.line(f"      {one['error_text']}")
 
 
 def _queue(face: Face, rows: list[dict[str, Any]]) -> None:
@@ -300,19 +301,30 @@ def _queue(face: Face, rows: list[dict[str, Any]]) -> None:
 
 
 def _for_person(face: Face, rows: list[dict[str, Any]]) -> None:
-    if not rows:
-        return
-    face.table(
-        ["", "step", "book", "why", "where it is"],
-        [(one["state"], one["stage"], one["name"], one["why"], one["put_aside"]) for one in rows[:_SHOWN]],
-        title="What needs you",
-    )
+    """What only a person can bring further, with the words to type."""
+    if rows:
+        face.line("What needs you:")
     for one in rows[:_SHOWN]:
+        face.line(f"  {_MARKS[one['state']]} {one['name']} ({one['stage']}, {one['state']})")
+        for said in (one["why"], one["put_aside"], _next(one)):
+            if said:
+                face.line(f"      {said}")
         if candidates := (one["details"] or {}).get("candidates"):
-            face.line(f"{one['name']} may be:")
             _candidates(face, candidates)
     if len(rows) > _SHOWN:
         face.line(f"  and {len(rows) - _SHOWN} more")
+
+
+def _next(one: dict[str, Any]) -> str:
+    """What to type when it is mended, or to mend it."""
+    if one["state"] == "refused":
+        return ""  # a renamed book is seen by itself
+    if one["state"] == "failed":
+        key = one["name"] if one["stage"] == "convert" else f"{one['stage']}/{one['name']}"
+        return f"medialift audiobooks retry {quote(key)}"
+    if one["stage"] == "tag":
+        return f"medialift audiobooks tag {quote(one['name'])} --asin …"
+    return f"medialift audiobooks approve {quote(one['name'])}"
 
 
 def _candidates(face: Face, rows: list[dict[str, Any]]) -> None:
