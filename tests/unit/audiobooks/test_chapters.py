@@ -213,6 +213,14 @@ def test_parts_contribute_the_chapters_that_they_bring_along(shelf: Shelf) -> No
     assert plan.titles_from == "embedded chapters"
 
 
+def test_chapters_that_lie_behind_the_end_of_their_part_are_left_out_and_said(shelf: Shelf) -> None:
+    shelf.part("1.m4b", 100, title="One", inner=((0, "Dawn"), (500, "Nowhere")))
+    shelf.part("2.m4b", 100, title="Two")
+    plan = shelf.plan()
+    assert (called(plan), starts(plan)) == (["One", "Two"], [0, 100])
+    assert any("embedded chapters: 1 of 2" in note for note in plan.notes)
+
+
 def test_audnexus_names_the_chapters_when_runtime_and_number_agree(three: Shelf) -> None:
     plan = three.plan(audnexus=theirs(600, 600, 600))
     assert (called(plan), plan.titles_from) == (["Theirs 0", "Theirs 1", "Theirs 2"], "audnexus")
