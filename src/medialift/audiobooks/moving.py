@@ -9,12 +9,11 @@ only then remove what the copy holds. A crash at any point leaves the source who
 from __future__ import annotations
 
 import errno
-import glob
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -60,12 +59,15 @@ def cut(name: str, limit: int) -> str:
     return name if len(raw) <= limit else raw[:limit].decode(errors="ignore").rstrip()
 
 
-def move(source: Path, target: Path, *, allowed: Allowed = lambda _path: True) -> Path:
+def move(
+    source: Path, target: Path, *, allowed: Allowed = lambda _path: True, stays: Sequence[str] = ()
+) -> Path:
     """Move a file, folder or link to `target`, or to a numbered name beside it; where it is now.
 
     Args:
         allowed: is asked about the source where nobody looks for it any more, before anything of it is
             removed or published. When it says no, the source is put back.
+        stays: files of a folder, as paths below it, that are left in their place.
 
     Raises:
         Transient: the source changed meanwhile, or a copy differs from it: nothing is removed.
@@ -77,8 +79,8 @@ def move(source: Path, target: Path, *, allowed: Allowed = lambda _path: True) -
         return _move_link(source, target)
     if source.lstat().st_dev == target.parent.stat().st_dev:
         with suppress(_CrossesFileSystems):
-            return _rename(source, target, allowed)
-    return _copy_and_remove(source, target, allowed)
+            return _rename(source, target, allowed, stays)
+    return _copy_and_remove(source, target, allowed, stays)
 
 
 def copy(source: Path, target: Path, *, skip: Callable[[str], bool] = lambda _name: False) -> Path:
@@ -95,8 +97,11 @@ def copy(source: Path, target: Path, *, skip: Callable[[str], bool] = lambda _na
     return _published(made, target)
 
 
-def remove(source: Path, *, allowed: Allowed = lambda _path: True) -> None:
+def remove(source: Path, *, allowed: Allowed = lambda _path: True, stays: Sequence[str] = ()) -> None:
     """Remove a file, a folder or a link for good; a link only itself.
+
+    Args:
+        allowed, stays: as `move` has them.
 
     Raises:
         Transient: `allowed` said no; it is where it was.
@@ -107,7 +112,7 @@ def remove(source: Path, *, allowed: Allowed = lambda _path: True) -> None:
             raise _changed(source)
         source.unlink()
         return
-    _remove_folder(source, None, allowed)
+    _remove_folder(source, None, allowed, stays)
 
 
 def resume(source: Path) -> None:
@@ -143,18 +148,19 @@ class _CrossesFileSystems(Exception):
     """A rename that cannot be one: mounts of one file system, overlays, quotas by project."""
 
 
-def _rename(source: Path, target: Path, allowed: Allowed) -> Path:
+def _rename(source: Path, target: Path, allowed: Allowed, stays: Sequence[str]) -> Path:
     """Rename to a free name: first out of sight, so that what is judged is what is moved."""
+    _make_links_absolute(source)
     hidden = _hidden(source)
     source.rename(hidden)
     try:
         if not allowed(hidden):
             raise _changed(source)
+        _leave(hidden, source, stays)
         return _published(hidden, target)
     except BaseException as error:
-        # Whoever put something new in its place meanwhile keeps it.
-        if os.path.lexists(hidden) and not os.path.lexists(source):
-            hidden.rename(source)
+        if os.path.lexists(hidden):
+            _put_back(hidden, source)
         if isinstance(error, OSError) and error.errno == errno.EXDEV:
             raise _CrossesFileSystems from None
         raise
@@ -173,8 +179,8 @@ def _move_link(source: Path, target: Path) -> Path:
         return free
 
 
-def _copy_and_remove(source: Path, target: Path, allowed: Allowed) -> Path:
-    made, copied = _proven_copy(source, target, _nothing, follow=False)
+def _copy_and_remove(source: Path, target: Path, allowed: Allowed, stays: Sequence[str]) -> Path:
+    made, copied = _proven_copy(source, target, _nothing, follow=False, stays=stays)
     try:
         if not allowed(source):
             raise _changed(source)
@@ -183,7 +189,7 @@ def _copy_and_remove(source: Path, target: Path, allowed: Allowed) -> Path:
         raise
     published = _published(made, target)
     if source.is_dir():
-        _remove_folder(source, copied, allowed)
+        _remove_folder(source, copied, allowed, stays)
     elif _as_copied(source, copied[""]) and allowed(source):
         source.unlink()
     else:
@@ -192,17 +198,16 @@ def _copy_and_remove(source: Path, target: Path, allowed: Allowed) -> Path:
 
 
 def _proven_copy(
-    source: Path, target: Path, skip: Callable[[str], bool], *, follow: bool
+    source: Path, target: Path, skip: Callable[[str], bool], *, follow: bool, stays: Sequence[str] = ()
 ) -> tuple[Path, dict[str, Copied]]:
     """A copy beside the target under a name of our own, and what it holds: {path below source: …}.
 
     Args:
         follow: links are copied as what they lead to; else as links that lead to the same place.
     """
-    start = cut(f"{_COPYING}{target.name}", _NAME_BYTES - 12)
-    for old in target.parent.glob(f"{glob.escape(start)}-*"):
-        _delete(old)  # of a process that died; of a living one nobody else copies to this place
-    made = target.with_name(f"{start}-{os.getpid()}")
+    # Named after the source: what lies there is of a process that died, since nobody else copies it now.
+    made = target.with_name(f"{_COPYING}{_digest_of(str(source))}")
+    _delete(made)
     try:
         if not source.is_dir():
             return made, {"": _proven_file(source, made)}
@@ -211,7 +216,8 @@ def _proven_copy(
             below = folder.relative_to(source)
             (made / below).mkdir()
             for name in names:
-                copied[(below / name).as_posix()] = _proven_entry(folder / name, made / below / name, follow)
+                if (within := (below / name).as_posix()) not in stays:
+                    copied[within] = _proven_entry(folder / name, made / below / name, follow)
         for folder, _ in _walk(made):
             sync_folder(folder)
         with suppress(OSError):
@@ -261,16 +267,13 @@ def _published(made: Path, target: Path) -> Path:
         free = free_name(target.parent, target.name, "" if made.is_dir() else target.suffix)
         try:
             if made.is_dir():
-                free.mkdir()  # taken by us alone: a rename replaces an empty folder
-                try:
-                    made.rename(free)
-                except BaseException:
-                    free.rmdir()
-                    raise
+                made.rename(free)  # the kernel replaces no folder that has something in it
             else:
                 _publish_file(made, free)
-        except FileExistsError:
-            continue
+        except OSError as error:
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR) and os.path.lexists(free):
+                continue  # somebody else took the name a moment ago
+            raise
         sync_folder(free.parent)
         return free
 
@@ -292,24 +295,49 @@ def _publish_file(made: Path, free: Path) -> None:
         made.unlink()
 
 
-def _remove_folder(source: Path, copied: dict[str, Copied] | None, allowed: Allowed) -> None:
+def _remove_folder(
+    source: Path, copied: dict[str, Copied] | None, allowed: Allowed, stays: Sequence[str]
+) -> None:
     """Take a folder out of its place, then remove what it may lose.
 
     Args:
-        copied: what is proven elsewhere; None: everything that is in it now may go.
+        copied: what is proven elsewhere; None: everything that is in it now may go, but what stays.
     """
     hidden = _hidden(source)
     source.rename(hidden)
-    there = {path.relative_to(hidden).as_posix(): path for path in _files(hidden)}
-    if copied is None:
-        copied = {name: _copied(path) for name, path in there.items()}
-    late = [path for name, path in there.items() if not _as_copied(path, copied.get(name))]
-    if late or not allowed(hidden):
-        hidden.rename(source)
-        raise _changed(source)
-    # From here on a crash is completed by `resume`: the list says what may go.
-    write_json(hidden / _LIST, {name: [one.size, one.modified] for name, one in copied.items()})
+    try:
+        there = {path.relative_to(hidden).as_posix(): path for path in _files(hidden)}
+        if copied is None:
+            copied = {name: _copied(path) for name, path in there.items() if name not in stays}
+        goes = {name: path for name, path in there.items() if name not in stays}
+        if not all(_as_copied(path, copied.get(name)) for name, path in goes.items()) or not allowed(hidden):
+            raise _changed(source)
+        _leave(hidden, source, stays)
+        # From here on a crash is completed by `resume`: the list says what may go.
+        write_json(hidden / _LIST, {name: [one.size, one.modified] for name, one in copied.items()})
+    except BaseException:
+        _put_back(hidden, source)
+        raise
     _remove_listed(hidden, source)
+
+
+def _leave(hidden: Path, source: Path, stays: Sequence[str]) -> None:
+    """Have these files of a folder that is out of sight in its place again."""
+    for name in stays:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (hidden / name).rename(source / name)
+
+
+def _make_links_absolute(source: Path) -> None:
+    """Links within a folder lead to the same place wherever it is."""
+    if not source.is_dir():
+        return
+    for path in _files(source):
+        if path.is_symlink() and not path.readlink().is_absolute():
+            made = path.with_name(f"{_COPYING}{_digest_of(str(path))}")
+            made.unlink(missing_ok=True)
+            made.symlink_to(path.resolve())
+            made.rename(path)
 
 
 def _files(top: Path) -> Iterator[Path]:
@@ -318,30 +346,33 @@ def _files(top: Path) -> Iterator[Path]:
 
 def _remove_listed(hidden: Path, source: Path) -> None:
     """Remove what the list in a folder names; what it does not name is put back where it was."""
-    try:
+    listed: dict[str, list[int]] = {}
+    # Without a list it was taken out of its place, and nothing was decided: back it goes.
+    with suppress(FileNotFoundError, ValueError):
         listed = json.loads((hidden / _LIST).read_text())
-    except (FileNotFoundError, ValueError):
-        # It was taken out of its place, and nothing was decided: back it goes.
-        _put_back(hidden, source)
-        return
     for name, (size, modified) in listed.items():
         if _as_copied(hidden / name, Copied(size, modified)):
             (hidden / name).unlink()
-    for folder, _ in sorted(_walk(hidden), reverse=True):
-        if folder != hidden:
-            with suppress(OSError):
-                folder.rmdir()
-    if [path for path in hidden.iterdir() if path.name != _LIST]:
-        (hidden / _LIST).unlink()
+    if any(_files(hidden)):
         _put_back(hidden, source)
-        return
-    (hidden / _LIST).unlink()
-    hidden.rmdir()
+    else:
+        shutil.rmtree(hidden)
 
 
 def _put_back(hidden: Path, source: Path) -> None:
-    ending = "" if hidden.is_dir() else source.suffix
-    hidden.rename(free_name(source.parent, source.name, ending))
+    """Give what is out of sight its name again, together with what has come into its place meanwhile."""
+    if hidden.is_dir():
+        (hidden / _LIST).unlink(missing_ok=True)
+    if source.is_dir() and hidden.is_dir() and not hidden.is_symlink():
+        for path in list(_files(source)):
+            back = hidden / path.relative_to(source)
+            if not os.path.lexists(back):
+                back.parent.mkdir(parents=True, exist_ok=True)
+                path.rename(back)
+        for folder, _ in sorted(_walk(source), reverse=True):
+            with suppress(OSError):
+                folder.rmdir()
+    hidden.rename(free_name(source.parent, source.name, "" if hidden.is_dir() else source.suffix))
 
 
 def _nothing(_name: str) -> bool:
@@ -362,7 +393,11 @@ def _walk(
 
 def _hidden(source: Path) -> Path:
     # Not the name itself, which may be as long as a name can be.
-    return source.with_name(f"{_REMOVING}{hashlib.sha256(os.fsencode(source.name)).hexdigest()[:16]}")
+    return source.with_name(f"{_REMOVING}{_digest_of(source.name)}")
+
+
+def _digest_of(name: str) -> str:
+    return hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
 
 
 def _copied(path: Path) -> Copied:

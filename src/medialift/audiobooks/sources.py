@@ -46,7 +46,7 @@ def back_up(book: Book, settings: AudiobooksSettings) -> Path | None:
         return there
     target.parent.mkdir(parents=True, exist_ok=True)
     _room(settings.backup_folder, _bytes(book), settings.free_space)
-    if book.structure is Structure.STANDALONE:
+    if _is_file(book):
         copies = [moving.copy(path, target.with_name(path.name)) for path in _files(book)]
         return copies[0]
     return moving.copy(book.root, target, skip=inbox.reading(settings).ignores)
@@ -69,8 +69,7 @@ def complete(book: Book, settings: AudiobooksSettings, key: str = "") -> str:
     if settings.on_complete == "keep":
         return str(book.root)
     target = settings.archive / _place(book, settings)
-    moving.resume(book.root)
-    if not _there(book.root):
+    if not _still(book.root):
         found = _earlier(target, book, times=False)
         _log.info("the sources of %s (%s) had left already: %s", book.key, key, found or "deleted")
         return "" if found is None else str(found)
@@ -111,18 +110,14 @@ def move_aside(book: Book, folder: Path, settings: AudiobooksSettings) -> Path:
         Transient: it changed, or not all of it could be moved.
         OSError: as the file systems say.
     """
-    moving.resume(book.root)
     moved = folder / book.root.name
-    if _there(book.root):
+    if _still(book.root):
         if _below_a_link(book, settings):
             return book.root
-        if book.structure is Structure.STANDALONE:
-            for path in book.extras:
-                if _there(path):
-                    moving.move(path, folder / path.name)
-            moved = moving.move(book.root, moved, allowed=_sized(book, book.root))
-        else:
-            moved = moving.move(book.root, moved, allowed=_whole(book, settings, extras=False))
+        for path in _beside(book):
+            moving.move(path, folder / path.name)
+        allowed = _sized(book) if _is_file(book) else _whole(book, settings, extras=False)
+        moved = moving.move(book.root, moved, allowed=allowed)
     moving.remove_empty(book.root.parent, up_to=_top(book, settings))
     return moved
 
@@ -132,79 +127,82 @@ def _archived(book: Book, target: Path, settings: AudiobooksSettings) -> Path:
         # Moved before a crash, or archived once before: this is the same again.
         _remove(book, settings)
         return there
-    if book.structure is Structure.STANDALONE:
-        for path in book.extras:
-            if _there(path):
-                moving.move(path, target.with_name(path.name))
-        return moving.move(book.root, target, allowed=_sized(book, book.root))
-    pieces = _pieces(book)
-    if book.root.is_symlink() or not (_late(book, settings) or any(one.is_symlink() for one in pieces)):
-        return moving.move(book.root, target, allowed=_whole(book, settings, extras=True))
+    for path in _beside(book):
+        moving.move(path, target.with_name(path.name))
+    if _is_file(book):
+        return moving.move(book.root, target, allowed=_sized(book))
     # What came late stays where it is, and is looked at anew.
-    place = moving.free_name(target.parent, target.name)
-    for path in pieces:
-        if _there(path):
-            moving.move(path, place / path.relative_to(book.root), allowed=_sized(book, path))
-    _remove_empty_within(book.root)
-    return place
+    late = _late(book, settings)
+    return moving.move(book.root, target, allowed=_whole(book, settings, late=late), stays=late)
 
 
 def _deleted(book: Book, target: Path, settings: AudiobooksSettings) -> str:
     kept = ""
-    within = target.parent if book.structure is Structure.STANDALONE else target
-    base = book.root.parent if book.structure is Structure.STANDALONE else book.root
-    for path in () if book.root.is_symlink() else _pieces(book, book.extras):
-        if path.suffix.lower() not in _GOES_TOO and not path.is_symlink() and _there(path):
+    base = book.root.parent if _is_file(book) else book.root
+    for path in book.extras:
+        behind_a_link = any(one.is_symlink() for one in (path, *path.parents) if one.is_relative_to(base))
+        if path.suffix.lower() not in _GOES_TOO and not behind_a_link and _still(path):
+            within = target.parent if _is_file(book) else target
             moved = moving.move(path, within / path.relative_to(base))
-            kept = str(moved if within == target.parent else target)
+            kept = str(moved if _is_file(book) else target)
     _remove(book, settings)
     return kept
 
 
 def _remove(book: Book, settings: AudiobooksSettings) -> None:
     """Remove the sources for good: they are proven elsewhere."""
-    if book.structure is not Structure.STANDALONE and not _late(book, settings):
-        moving.remove(book.root, allowed=_whole(book, settings, extras=True))
-        return
-    for path in _pieces(book):
-        if _there(path):
-            moving.remove(path, allowed=_sized(book, path))
-    _remove_empty_within(book.root)
+    for path in _beside(book):
+        moving.remove(path)
+    if _is_file(book):
+        moving.remove(book.root, allowed=_sized(book))
+    else:
+        late = _late(book, settings)
+        moving.remove(book.root, allowed=_whole(book, settings, late=late), stays=late)
 
 
-def _whole(book: Book, settings: AudiobooksSettings, *, extras: bool) -> Callable[[Path], bool]:
+def _whole(
+    book: Book, settings: AudiobooksSettings, *, extras: bool = True, late: Iterable[str] = ()
+) -> Callable[[Path], bool]:
     """Whether a folder, wherever it is now, holds the book: all of its audio and nothing that came late.
 
     Args:
         extras: further files that are no audio count as well.
+        late: files that are known to have come late.
     """
     reading = inbox.reading(settings)
     wanted = {part.name: part.size for part in book.parts}
-    known = {path.relative_to(book.root).as_posix() for path in book.extras} | set(wanted)
+    known = {path.relative_to(book.root).as_posix() for path in book.extras} | set(wanted) | set(late)
 
     def allowed(place: Path) -> bool:
         node = listing.read(place, reading, by_name=False)
         if not isinstance(node, Folder):
             return False
         sizes = {file.path.relative_to(place).as_posix(): file.size for file in node.all_files()}
-        late = [name for name in sizes if name not in known and (extras or _is_audio(name, reading))]
+        later = [name for name in sizes if name not in known and (extras or _is_audio(name, reading))]
         unfinished = any(one.unfinished for one in node.below())
-        return not late and not unfinished and wanted.items() <= sizes.items()
+        return not later and not unfinished and wanted.items() <= sizes.items()
 
     return allowed
 
 
-def _sized(book: Book, path: Path) -> Callable[[Path], bool]:
-    """Whether a file, wherever it is now, is as large as it was; one that is no part may be anything."""
-    sizes = [part.size for part in book.parts if part.path == path]
-    return lambda place: not sizes or place.stat().st_size == sizes[0]
+def _sized(book: Book) -> Callable[[Path], bool]:
+    """Whether the one file of a book, wherever it is now, is as large as it was."""
+    return lambda place: place.stat().st_size == book.parts[0].size
 
 
-def _late(book: Book, settings: AudiobooksSettings) -> bool:
-    """Whether files lie there that are no part of the book and none of its extras."""
+def _late(book: Book, settings: AudiobooksSettings) -> list[str]:
+    """Files that lie in its folder, below it, and are no part of the book and none of its extras."""
+    if book.root.is_symlink():
+        return []
     node = listing.read(book.root, inbox.reading(settings), by_name=False)
-    known = set(_files(book))
-    return isinstance(node, Folder) and any(file.path not in known for file in node.all_files())
+    known = {*(part.path for part in book.parts), *book.extras}
+    files = node.all_files() if isinstance(node, Folder) else ()
+    return [file.path.relative_to(book.root).as_posix() for file in files if file.path not in known]
+
+
+def _beside(book: Book) -> list[Path]:
+    """The extras of a single file, which lie beside it and are there still."""
+    return [path for path in book.extras if _is_file(book) and _still(path)]
 
 
 def _earlier(target: Path, book: Book, *, times: bool) -> Path | None:
@@ -266,28 +264,10 @@ def _top(book: Book, settings: AudiobooksSettings) -> Path:
     return settings.inbox if book.root.is_relative_to(settings.inbox) else book.root.parent
 
 
-def _pieces(book: Book, files: Iterable[Path] | None = None) -> list[Path]:
-    """What is to be moved or removed one by one: files, and of what lies below a link the link."""
-    found: dict[Path, None] = {}
-    for path in _files(book) if files is None else files:
-        between = [one for one in (path, *path.parents) if one != book.root and one.is_relative_to(book.root)]
-        found[next((one for one in reversed(between) if one.is_symlink()), path)] = None
-    return list(found)
-
-
 def _below_a_link(book: Book, settings: AudiobooksSettings) -> bool:
     """Whether a folder between the inbox and the book is a link: what is behind it is not ours to move."""
     top = _top(book, settings)
     return any(one.is_symlink() for one in book.root.parents if one != top and one.is_relative_to(top))
-
-
-def _remove_empty_within(root: Path) -> None:
-    """Remove the folders of a book that are empty, and itself."""
-    if root.is_symlink() or not root.is_dir():
-        return
-    for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
-        moving.remove_empty(folder, up_to=root)
-    moving.remove_empty(root, up_to=root.parent)
 
 
 def _files(book: Book) -> Iterator[Path]:
@@ -305,6 +285,12 @@ def _is_file(book: Book) -> bool:
 
 def _is_audio(name: str, reading: Reading) -> bool:
     return Path(name).suffix.lower() in reading.audio
+
+
+def _still(path: Path) -> bool:
+    """Whether it is there, once a move that a crash cut off is completed."""
+    moving.resume(path)
+    return _there(path)
 
 
 def _there(path: Path) -> bool:

@@ -168,9 +168,9 @@ def test_what_came_beside_a_book_meanwhile_does_not_keep_it(settings):
 def test_a_picture_that_came_late_stays_while_the_book_goes(settings, on_complete):
     settings = using(settings, on_complete)
     book = taken(settings, {"Sea": BOOK})
-    lay(book.root, {"back.jpg": 3})
+    lay(book.root, {"back.jpg": 3, "CD1": {"late.txt": 1}})
     sources.complete(book, settings)
-    assert sorted(files(settings.inbox)) == ["Sea/.DS_Store", "Sea/back.jpg"]
+    assert sorted(files(settings.inbox)) == ["Sea/CD1/late.txt", "Sea/back.jpg"]
     if on_complete == "archive":
         assert "Sea/CD2/01 Track.mp3" in files(settings.archive)
 
@@ -241,12 +241,17 @@ def test_a_backup_for_which_there_is_no_room_is_tried_again(settings):
     assert files(settings.backup_folder) == {}
 
 
-def test_a_backup_that_was_cut_off_is_begun_anew(settings):
-    book = taken(settings, {"Sea": BOOK})
-    lay(settings.backup_folder, {".medialift-copying-Sea-1": {"CD1": {"01 Track.mp3": 3}}})
-    place = sources.back_up(book, settings)
-    assert [path.name for path in settings.backup_folder.iterdir()] == ["Sea"]
-    assert len(files(place)) == 5
+def test_a_copy_that_a_crash_cut_off_leaves_nothing_when_it_is_made_again(tmp_path):
+    source = lay(tmp_path / "Sea", {f"{n}.mp3": 10 + n for n in range(150)})
+    program = (
+        "import sys; from pathlib import Path; from medialift.audiobooks import moving;"
+        "moving.copy(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    backup = tmp_path / "backup"
+    killed(program, source, backup / "Sea", when=lambda: len(list(backup.rglob("*.mp3"))) > 20)
+    place = moving.copy(source, backup / "Sea")
+    assert files(place) == files(source)
+    assert not [path for path in backup.iterdir() if path.name.startswith(".")]
 
 
 def test_names_of_250_letters_are_moved_and_numbered(settings):
@@ -290,6 +295,23 @@ def test_a_move_that_a_crash_cut_off_leaves_the_source_in_its_place(tmp_path):
     moving.resume(source)
     assert sorted(files(source)) == tracks(1, 2)
     assert files(tmp_path / "archive") == {}
+
+
+def test_a_crash_while_late_files_are_left_behind_leaves_all_in_its_place(tmp_path):
+    """The folder is out of sight, and what came late is in its place already."""
+    source = lay(tmp_path / "inbox" / "Sea", {"CD1": [*tracks(1, 2), "late.txt"]})
+    before = files(source)
+    program = (
+        "import os, sys; from pathlib import Path; from medialift.audiobooks import moving;"
+        "Path.rename = lambda path, to, real=Path.rename: os.kill(os.getpid(), 9)"
+        " if 'archive' in to.parts else real(path, to);"
+        "moving.move(Path(sys.argv[1]), Path(sys.argv[2]), stays=['CD1/late.txt'])"
+    )
+    assert killed(program, source, tmp_path / "archive" / "Sea", when=lambda: False) == -9
+    assert sorted(files(source)) == ["CD1/late.txt"]
+    moving.resume(source)
+    assert files(source) == before
+    assert [path.name for path in (tmp_path / "inbox").iterdir()] == ["Sea"]
 
 
 @pytest.mark.parametrize("moment", ["copying", "published", "removing"])
