@@ -6,14 +6,13 @@ are written twice, since players differ: as the list of Nero and as a text track
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from threading import Event
 
-from medialift.audiobooks import mp4_read, mp4_write
+from medialift.audiobooks import copying, mp4_read, mp4_write
 from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.probe import probe
 from medialift.audiobooks.programs import Programs
@@ -62,7 +61,7 @@ def finish(
     """
     picture = cover.read_bytes() if cover is not None else None
     if _has(audio, chapters, rate, picture, programs):
-        shutil.copyfile(audio, target)
+        copying.copy(audio, target, stop)
         return
     write_chapters(audio, chapters, rate, target, cover=picture, stop=stop)
 

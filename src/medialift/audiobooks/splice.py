@@ -9,21 +9,18 @@ list.
 
 from __future__ import annotations
 
-import os
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from medialift.audiobooks import adts, mp4_read
+from medialift.audiobooks import adts, copying, mp4_read
 from medialift.audiobooks.aac_config import coding_of
 from medialift.audiobooks.adts import FRAME_SAMPLES
 from medialift.audiobooks.source import Source
 from medialift.audiobooks.track import Stretch, Track
-from medialift.errors import Permanent, Transient
-
-_COPY_BYTES = 1 << 26
+from medialift.errors import Permanent
 
 
 class Unfit(Exception):
@@ -81,16 +78,7 @@ def pass_through(source: Path, target: Path, stop: Event) -> None:
         Transient: `stop` was set.
         OSError: it cannot be read or written.
     """
-    with source.open("rb") as read, target.open("wb") as written:
-        left = os.fstat(read.fileno()).st_size
-        while left:
-            if stop.is_set():
-                raise Transient("Copying a book was stopped", str(source))
-            copied = os.copy_file_range(read.fileno(), written.fileno(), min(left, _COPY_BYTES))
-            if not copied:
-                raise OSError(f"{source} became shorter while it was read")
-            left -= copied
-        os.fsync(written.fileno())
+    copying.copy(source, target, stop)
 
 
 def _part(source: Source) -> Track:
