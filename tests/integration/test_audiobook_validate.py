@@ -144,6 +144,15 @@ def test_beets_that_is_not_there_is_told(tmp_path):
     assert "no-such-beet" in faults(usable(tmp_path, tagging=tagging))["audiobooks.tagging.beet"]
 
 
+def test_a_plug_in_that_would_be_left_out_is_a_warning_when_it_is_looked_at(tmp_path):
+    broken = tmp_path / "broken.py"
+    broken.write_text("raise RuntimeError('no')")
+    wanted = Settings(audiobooks=usable(tmp_path, plugins=[str(broken)]))
+    assert validate.check(wanted, ledger=False) == []
+    [warning] = validate.check(wanted, ledger=False, plugins=True)
+    assert (warning.kind, "broken is left out" in warning.what) == ("warning", True)
+
+
 def test_an_event_that_there_is_not_is_told(tmp_path):
     told = faults(usable(tmp_path), notify={"events_of": {"mailto": ["audiobook_dun"]}})
     assert "audiobook_dun" in told["notify.events_of.mailto"]

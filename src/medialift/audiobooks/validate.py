@@ -29,19 +29,22 @@ class WrongSetUpError(Permanent):
 _Look = tuple[str, Callable[[], Iterable[Fault]]]
 
 
-def check(settings: Settings, *, ledger: bool = True, port: bool = True) -> list[Fault]:
+def check(
+    settings: Settings, *, ledger: bool = True, port: bool = True, plugins: bool = False
+) -> list[Fault]:
     """Everything that is wrong, faults before warnings. Nothing is changed; a file is tried in each folder.
 
     Args:
         ledger: look whether the database answers, and is of this version.
         port: look whether the port of /health is free, or is answered by this very service.
+        plugins: load the plug-ins, to see which would be left out. That runs them.
     """
     audiobooks = settings.audiobooks
     looks: list[_Look] = [
         ("audiobooks", partial(values, settings)),
         ("ffmpeg", partial(reachable.engine, audiobooks)),
         ("audiobooks.tagging", partial(reachable.tagging, audiobooks)),
-        ("audiobooks.plugins", partial(reachable.plugins, audiobooks)),
+        ("audiobooks.plugins", partial(reachable.plugins, audiobooks, load=plugins)),
         ("audiobooks", partial(places.nesting, audiobooks)),
     ]
     for name, path in places.folders(audiobooks):

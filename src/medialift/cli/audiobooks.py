@@ -91,7 +91,7 @@ def check(
     found = [Fault(name, what, fix) for name, what, fix in old.faults]
     settings = run.settings
     with run.face.counting("Looking at folders, programs, libraries and the ledger"):
-        found += validate.check(settings, ledger=ledger)
+        found += validate.check(settings, ledger=ledger, plugins=True)
     faults = [fault for fault in found if fault.kind == "fault"]
     told = {
         "ok": not faults,

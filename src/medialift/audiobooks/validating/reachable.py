@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from medialift.audiobooks import beets, programs
+from medialift.audiobooks import plugins as plugging
 from medialift.audiobooks.validating.fault import Fault, of_error
 from medialift.audiobooks.validating.libraries import token
 from medialift.errors import MedialiftError
@@ -55,23 +56,32 @@ def tagging(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
     yield from token("audiobooks.tagging.token_file", tagging.token_file)
 
 
-def plugins(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
-    """Plug-ins that are not there; none is run."""
+def plugins(audiobooks: AudiobooksSettings, *, load: bool) -> Iterator[Fault]:
+    """Plug-ins that are not there, and with `load`, which runs them, those that would be left out."""
+    there = []
     for name in audiobooks.plugins:
-        if name.startswith("/"):
-            if not Path(name).is_file():
-                yield Fault("audiobooks.plugins", f"there is no file {name}", "Correct its path")
-            continue
-        try:
-            there = importlib.util.find_spec(name) is not None
-        except (ImportError, ValueError):
-            there = False
-        if not there:
+        if not _is_there(name):
             yield Fault(
                 "audiobooks.plugins",
-                f"{name} cannot be imported",
-                "Install it beside medialift, or name its file by an absolute path",
+                f"there is no plug-in {name}",
+                "Correct its path, or install the module beside medialift",
             )
+        else:
+            there.append(name)
+    if load and there:
+        found = plugging.load(audiobooks.model_copy(update={"plugins": tuple(there)}))
+        for problem in found.problems:
+            told = f"{problem[:1].lower()}{problem[1:]}"
+            yield Fault("audiobooks.plugins", told, "Mend the plug-in: docs/audiobooks-plugins.md", "warning")
+
+
+def _is_there(name: str) -> bool:
+    if name.startswith("/"):
+        return Path(name).is_file()
+    try:
+        return importlib.util.find_spec(name) is not None
+    except (ImportError, ValueError):
+        return False
 
 
 def ledger(settings: Settings) -> Iterator[Fault]:
