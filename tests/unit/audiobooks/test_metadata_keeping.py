@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 
 from medialift.audiobooks.metadata import Metadata, Series
 from medialift.audiobooks.metadata.alerts import Alerts
+from medialift.audiobooks.metadata.audible import authors
 from medialift.audiobooks.metadata.cache import ABSENT, Cache
 from medialift.audiobooks.metadata.limits import Stopped, Turns, pause_asked
 from medialift.audiobooks.metadata.merging import merge
 from medialift.audiobooks.metadata.pictures import largest_url, picture_kind, variants
-from medialift.audiobooks.metadata.shapes import AudnexusBook, Misfit, Product, fitted
+from medialift.audiobooks.metadata.shapes import AudnexusBook, Misfit, Person, Product, fitted
 from medialift.errors import Transient
 from sandbox.audible.pictures import jpeg, png
 
@@ -293,6 +294,19 @@ def test_a_shape_that_grew_still_fits():
         Product, {"asin": "B0LEDGER01", "title": "x", "new": {"a": 1}}, service="audible", subject=""
     )
     assert book.title == "x"
+
+
+@pytest.mark.parametrize(
+    ("listed", "wrote"),
+    [
+        (["Liu Cixin", "Ken Liu - translator"], ("Liu Cixin",)),
+        (["Ada Example", "Ben Voice - foreword", "Ada Example"], ("Ada Example",)),
+        (["Ken Liu - editor"], ("Ken Liu",)),
+        (["Jean-Luc Quill", "Smith - Jones"], ("Jean-Luc Quill", "Smith - Jones")),
+    ],
+)
+def test_those_who_translated_or_edited_are_no_authors_unless_nobody_else_is(listed, wrote):
+    assert authors([Person(name=name) for name in listed]) == wrote
 
 
 def test_a_picture_is_known_by_its_beginning_and_its_end():

@@ -323,3 +323,37 @@ def test_titles_that_are_alike_in_all_but_a_word_are_two_books():
     told = replace(CLUES, title="The Lighthouse and the Storm", series=None)
     other = replace(BOOK, title="The Lighthouse and the Stone", series=None)
     assert weigh(told, other).confidence < USUAL
+
+
+@pytest.mark.parametrize(
+    ("told", "known"),
+    [
+        ("Mistfall: The Last Lamp", Metadata(title="The Last Lamp", series=Series("Mistfall", "1"))),
+        ("The Last Lamp, Book 1", Metadata(title="The Last Lamp", series=Series("Mistfall", "1"))),
+        ("The Last Lamp: A Short History of Light", Metadata(title="The Last Lamp")),
+        (
+            "The Last Lamp: Book One of the Mistfall Archive",
+            Metadata(title="The Last Lamp", subtitle="Book One of The Mistfall Archive"),
+        ),
+        ("Mistfall #3", Metadata(title="The Last Lamp", series=Series("Mistfall", "3"))),
+        ("The Last Lamp - Mistfall 3", Metadata(title="The Last Lamp", series=Series("Mistfall", "3"))),
+    ],
+)
+def test_titles_as_shops_and_taggers_write_them_agree(told, known):
+    book = replace(BOOK, title=known.title, subtitle=known.subtitle, series=known.series)
+    assert weigh(replace(CLUES, title=told, series=None), book).confidence >= USUAL
+
+
+@pytest.mark.parametrize(
+    ("told", "known"), [("Mistfall", "Mistfall: Book 2"), ("Mistfall: Part Three", "Mistfall: Part Two")]
+)
+def test_a_subtitle_that_names_a_volume_is_not_cut_off(told, known):
+    book = replace(BOOK, title=known, series=None)
+    assert weigh(replace(CLUES, title=told, series=None), book).confidence < CARELESS
+
+
+@pytest.mark.parametrize("nobody", ["Full Cast", "Various Narrators", "Uncredited"])
+def test_names_that_are_nobodys_say_nothing(nobody):
+    weighed = weigh(replace(CLUES, narrators=(nobody,)), BOOK)
+    assert weighed.scores.narrator is None
+    assert weighed.confidence >= USUAL

@@ -28,6 +28,11 @@ RESULTS = 10
 _GROUPS = (
     "category_ladders,contributors,media,product_attrs,product_desc,product_extended_attrs,rating,series"
 )
+_ROLE = re.compile(
+    r"\s+-\s+(?:translat|introduc|foreword|forew|preface|afterword|edit|adapt|illustrat|contribut|narrat"
+    r"|übersetz|vorwort|nachwort|herausgeb|traduc|traduct)\w*.*$",
+    re.IGNORECASE,
+)
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -124,7 +129,7 @@ def product_metadata(product: Product, region: str) -> Metadata:
     return Metadata(
         title=one_line(product.title),
         subtitle=one_line(product.subtitle),
-        authors=names(product.authors),
+        authors=authors(product.authors),
         narrators=names(product.narrators),
         series=series[0] if series else None,
         more_series=series[1:],
@@ -149,6 +154,13 @@ def product_metadata(product: Product, region: str) -> Metadata:
         product_url=product_page(product.asin, region),
         region=region,
     )
+
+
+def authors(people: Sequence[Person]) -> tuple[str, ...]:
+    """The names of those who wrote the book: shops list "Ken Liu - translator" among them."""
+    parted = [_ROLE.split(name, maxsplit=1) for name in names(people)]
+    wrote = [name for name, *role in parted if not role]
+    return tuple(dict.fromkeys(wrote or [name for name, *_ in parted]))
 
 
 def names(people: Sequence[Person]) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from medialift.audiobooks.metadata.audible import names
+from medialift.audiobooks.metadata.audible import authors, names
 from medialift.audiobooks.metadata.cache import ABSENT, Cache
 from medialift.audiobooks.metadata.fetching import Fetcher
 from medialift.audiobooks.metadata.languages import language_word
@@ -114,7 +114,7 @@ def book_metadata(book: AudnexusBook, region: str) -> Metadata:
     return Metadata(
         title=one_line(book.title),
         subtitle=one_line(book.subtitle),
-        authors=names(book.authors),
+        authors=authors(book.authors),
         narrators=names(book.narrators),
         series=placed[0] if placed else None,
         more_series=tuple(placed[1:]),

@@ -17,6 +17,7 @@ from medialift.audiobooks.metadata.wording import (
     OTHER_NUMBER,
     name_likeness,
     part_number,
+    plain_words,
     title_likeness,
     title_words,
 )
@@ -34,6 +35,22 @@ _NAMES_DIFFER = 0.6
 _TITLES_AGREE = 0.9
 _TITLES_DIFFER = 0.7
 _TOO_CLOSE = 0.05
+# What stands for names that nobody wrote down.
+_NOBODY = (
+    "",
+    "full cast",
+    "a full cast",
+    "full cast recording",
+    "various",
+    "various authors",
+    "various artists",
+    "various narrators",
+    "multiple narrators",
+    "uncredited",
+    "unknown",
+    "anonymous",
+    "n a",
+)
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,10 @@ def _title_score(clues: Clues, metadata: Metadata) -> float | None:
     if not told or not title_words(metadata.title):
         return None
     forms = _forms(metadata)
-    scores = [max(worth * title_likeness(one, form) for form, worth in forms) for one in told]
+    scores = [
+        max(worth * price * title_likeness(own, form) for own, price in _cut(one) for form, worth in forms)
+        for one in told
+    ]
     # A second reading of the names may find the book, but never outvotes a number that the first one has.
     numbered = any(word[0].isdigit() for word in title_words(told[0]))
     return scores[0] if numbered and scores[0] <= OTHER_NUMBER else max(scores)
@@ -119,14 +139,13 @@ def _title_score(clues: Clues, metadata: Metadata) -> float | None:
 
 def _forms(metadata: Metadata) -> list[tuple[str, float]]:
     """How one book may be called, and what such a name is worth: all books of a series share its name."""
-    title, forms = metadata.title, [(metadata.title, 1.0)]
-    if ":" in title:
-        forms.append((title.split(":")[0], _CUT_TITLE))
+    title, forms = metadata.title, _cut(metadata.title)
     if metadata.subtitle:
         forms.append((f"{title} {metadata.subtitle}", 1.0))
     for one in filter(None, (metadata.series, *metadata.more_series)):
         if one.part:
             forms += [
+                (f"{title} book {one.part}", 1.0),
                 (f"{title} {one.name} book {one.part}", 1.0),
                 (f"{one.name} {one.part} {title}", 1.0),
                 (f"{one.name} book {one.part} {title}", 1.0),
@@ -136,11 +155,24 @@ def _forms(metadata: Metadata) -> list[tuple[str, float]]:
     return [(form, worth) for form, worth in forms if title_words(form)]
 
 
+def _cut(title: str) -> list[tuple[str, float]]:
+    """A title, and what it is without its subtitle. One that holds a number tells a volume, and stays."""
+    head, _, tail = title.partition(":")
+    if not tail or not title_words(head) or any(word[0].isdigit() for word in title_words(tail)):
+        return [(title, 1.0)]
+    return [(title, 1.0), (head, _CUT_TITLE)]
+
+
 def _names_score(told: Sequence[str], known: Sequence[str]) -> float | None:
+    told, known = _people_named(told), _people_named(known)
     if not told or not known:
         return None
     # A tag may name the translator as well, a catalogue the whole cast: one agreement is enough.
     return max(name_likeness(one, other) for one in told for other in known)
+
+
+def _people_named(names: Sequence[str]) -> list[str]:
+    return [one for one in names if " ".join(plain_words(one)) not in _NOBODY]
 
 
 def _runtime_score(clues: Clues, metadata: Metadata) -> float | None:

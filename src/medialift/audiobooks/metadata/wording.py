@@ -11,6 +11,10 @@ _ARTICLES = frozenset(
 )
 _EDITION = re.compile(r"[\(\[{]?\b(?:un)?abridged\b(?: edition)?[\)\]}]?|[\(\[](?:audiobook|hörbuch)[\)\]]")
 _COUNTED = r"(?:part|book|volume|vol|teil|band|tome|livre|episode|number|no)"
+_BOOK = ("bk", "vol", "volume", "number", "no")
+_SMALL_WORDS = _ARTICLES | {"and", "of", "in", "to", "on", "at", "und", "et", "y"}
+# From so many equal letters on, a word is misspelt and not another one.
+_MISSPELT = 0.9
 _WORDS_FOR_NUMBERS = {
     word: str(number)
     for number, word in enumerate(
@@ -41,10 +45,11 @@ def plain_words(text: str) -> list[str]:
 
 def title_words(title: str) -> list[str]:
     """The words of a title, numbers written in figures, without a leading article and "(Unabridged)"."""
-    words = plain_words(_EDITION.sub(" ", title.casefold()))
+    text = re.sub(r"#(?=\s*\d)", " book ", _EDITION.sub(" ", title.casefold()))
+    words = plain_words(text)
     if len(words) > 1 and words[0] in _ARTICLES:
         words = words[1:]
-    figures = []
+    figures: list[str] = []
     for at, word in enumerate(words):
         counted = at > 0 and re.fullmatch(_COUNTED, words[at - 1]) is not None
         if counted and word in _WORDS_FOR_NUMBERS:
@@ -53,7 +58,11 @@ def title_words(title: str) -> list[str]:
             word = _SHORT_ROMAN[word] if counted else word
         elif word in _ROMAN and at > 0:
             word = _ROMAN[word]
-        figures.append(_number(word) if word[0].isdigit() else word)
+        if word[0].isdigit():
+            word = _number(word)
+            if figures and figures[-1] in _BOOK:
+                figures[-1] = "book"
+        figures.append(word)
     return figures
 
 
@@ -67,9 +76,16 @@ def title_likeness(one: str, other: str) -> float:
     ratio = _ratio(" ".join(left), " ".join(right))
     if _numbers(left) != _numbers(right):
         return min(ratio, OTHER_NUMBER)
-    # Letters that are alike do not make two words one: "The Lost Boys" and "The Lost Toys" differ in a word.
-    shared = len(set(left) & set(right)) / max(len(set(left)), len(set(right)))
+    # Letters that are alike do not make two words one: "The Lost Boys" and "The Lost Toys" are two books.
+    shared = min(_shared(left, right), _shared(right, left))
     return min(ratio, 0.55 + 0.45 * shared) if shared < 1 else ratio
+
+
+def _shared(words: list[str], others: list[str]) -> float:
+    """How many of the words that carry a title stand in the other one too, 0 to 1."""
+    carrying = [word for word in words if word not in _SMALL_WORDS] or words
+    found = [word for word in carrying if any(_ratio(word, other) >= _MISSPELT for other in others)]
+    return len(found) / len(carrying)
 
 
 def name_likeness(one: str, other: str) -> float:
