@@ -51,6 +51,7 @@ def test_what_was_exported_is_imported_again_and_nothing_changes(name: str, book
 
 def test_imported_chapters_are_in_the_book_and_its_sound_is_the_same(book: Path) -> None:
     heard = pcm(book)
+    book.chmod(0o640)
     book.with_name("chapters.txt").write_text("0:00 Uno\n00:00:01.234 Dos\n00:00:04.5 Tres\n")
     edited = editing.imported(book, book.with_name("chapters.txt"), FFMPEG)
     assert edited.changed
@@ -58,6 +59,7 @@ def test_imported_chapters_are_in_the_book_and_its_sound_is_the_same(book: Path)
     assert edited.to_dict()["chapters"][2]["title"] == "Tres"
     assert pcm(book) == heard
     assert [one.name for one in book.parent.iterdir() if one.name.startswith(".")] == []
+    assert book.stat().st_mode & 0o777 == 0o640
 
 
 def test_a_list_of_titles_names_the_chapters_that_there_are(book: Path) -> None:

@@ -6,6 +6,7 @@ of the book when its packets are the same, to the bit, and it plays as long as b
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -208,7 +209,10 @@ def _replace(there: Edited, chapters: Sequence[Chapter], programs: Programs, lef
     copy = there.book.with_name(f".{there.book.stem[:60]}.chapters.part")
     try:
         write_chapters(there.book, chapters, there.heard.rate, copy, stop=left.stop)
-        copy.chmod(there.book.stat().st_mode & 0o7777)
+        as_it_was = there.book.stat()
+        copy.chmod(as_it_was.st_mode & 0o7777)
+        with suppress(PermissionError):  # only root may give files away, and only root has to
+            os.chown(copy, as_it_was.st_uid, as_it_was.st_gid)
         before, after = essence.of(there.book, programs, left), essence.of(copy, programs, left)
         same_length = abs(heard(copy).seconds - there.heard.seconds) < _SAME_SECONDS
         if before.sound != after.sound or not same_length or len(after.chapters) != len(chapters):
