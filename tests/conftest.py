@@ -12,6 +12,7 @@ pytest_plugins = [
     "tests.mybookshelf_world",
     "tests.migration_world",
     "tests.release_world",
+    "tests.intake_world",
 ]
 
 # As `nice` counts: the longest chain of tests, which share the one sandbox, goes before all others. It mostly

@@ -18,8 +18,6 @@ from tests.faults import catalogue
 from tests.intake_world import SECONDS, Hands, IntakeWorld
 from tests.postgres_world import Postgres
 
-pytest_plugins = ["tests.intake_world"]
-
 CONVERSION = [("convert", step) for step in STEPS]
 LATER = [
     ("convert", "made"),

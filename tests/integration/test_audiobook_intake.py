@@ -16,8 +16,6 @@ from sandbox.audiobooks import recordings
 from sandbox.ports import free_port
 from tests.intake_world import SECONDS, IntakeWorld
 
-pytest_plugins = ["tests.intake_world"]
-
 
 def test_ten_books_at_once_all_come_to_the_library_and_another_run_changes_nothing(
     intake: IntakeWorld,

@@ -53,6 +53,11 @@ class Beside:
         self._wanted.set()
 
     @property
+    def alive(self) -> bool:
+        """Whether its thread goes on."""
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
     def stopping(self) -> Event:
         """Set when it is to end: a turn that takes long looks at it."""
         return self._stop

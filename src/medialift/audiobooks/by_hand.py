@@ -14,12 +14,12 @@ from medialift.audiobooks import convert_stage, delivery, inbox, publishing, sta
 from medialift.audiobooks.book import Book, Refused
 from medialift.audiobooks.convert_stage import Done, Order
 from medialift.audiobooks.holding import holding
-from medialift.audiobooks.stages import DELIVER, key_of
+from medialift.audiobooks.stages import DELIVER, TAG, key_of
 from medialift.audiobooks.workshop import Workshop
 from medialift.errors import MedialiftError, Permanent
 from medialift.queueing import doorbell, events
 from medialift.queueing.database import Database
-from medialift.settings import AudiobooksSettings, Settings
+from medialift.settings import Settings
 
 _BY_HAND = "by-hand"
 
@@ -28,7 +28,8 @@ Tell = Callable[[str, str, float], object]
 
 def convert(shop: Workshop, path: Path, *, tell: Tell, stop: Event) -> dict[str, Any]:
     """Convert the books at a path, one after the other, each with all cores: see `operations.convert`."""
-    publishing.sweep(shop.settings.work, shop.settings.converted, _BY_HAND, _alive(shop.settings))
+    places = (shop.settings.work, shop.settings.converted, _BY_HAND)
+    publishing.sweep(*places, {name for name in publishing.attempts(*places) if not _lives(name)})
     path = path.absolute()
     found = inbox.understand(path, path.parent, shop.settings)
     books = [one for one in found if isinstance(one, Book)]
@@ -68,6 +69,7 @@ def approve(
     ):
         return False
     with database.engine.begin() as connection:
+        stages.passed(connection, audiobooks.collection, TAG, name)
         stages.enter(
             connection,
             audiobooks.collection,
@@ -99,11 +101,9 @@ def _converted(shop: Workshop, book: Book, tell: Tell, stop: Event) -> Done:
     )
 
 
-def _alive(settings: AudiobooksSettings) -> set[str]:
-    """Attempts by hand whose processes go on."""
-    found = {path.name for path in settings.work.glob(f"{_BY_HAND}.*")}
-    found |= {path.name.partition("-new-")[2] for path in settings.converted.glob(f".*-new-{_BY_HAND}.*")}
-    return {name for name in found if Path("/proc", name.split(".")[1]).exists()}
+def _lives(attempt: str) -> bool:
+    """Whether the process of an attempt by hand goes on."""
+    return Path("/proc", attempt.split(".")[1]).exists()
 
 
 def _shown(done: Done) -> dict[str, Any]:

@@ -184,6 +184,8 @@ class _Making:
                 ),
                 sources=manifest.sources.model_copy(update={"backup": str(backup or "")}),
             )
+            fields = self.means.plugins.manifest_fields(manifest)
+            manifest = manifest.changed(plugins={**manifest.plugins, **fields})
             self._next("publishing")
             sources.check(book, settings)
             named = publishing.publish(stage, settings.converted, manifest, overwrite=settings.overwrite)

@@ -27,9 +27,9 @@ REFUSED, GONE = "refused", "gone"
 
 _KNOWN = text(
     """
-select id, key, state, fingerprint, error_kind, payload from item
+select id, key, state, fingerprint, error_kind, payload->>'why' as why from item
  where pipeline = :pipeline and collection = :collection and key like 'convert/%'
- for update
+   and (key = any(:keys) or state in ('ready', 'paused') or (state = 'failed' and error_kind = 'refused'))
 """
 )
 _ADD = text(
@@ -109,7 +109,9 @@ def enter(
     """
     there = present or (lambda key: os.path.lexists(inbox / key))
     names = {"pipeline": PIPELINE, "collection": collection}
-    known = {row.key: row for row in connection.execute(_KNOWN, names)}
+    books, refused = list(books), list(refused)
+    keys = [key_of(CONVERT, key) for key in (*(one.key for one in books), *(one.key for one in refused))]
+    known = {row.key: row for row in connection.execute(_KNOWN, {**names, "keys": keys})}
     added, changed, seen = [], [], set()
     for book in books:
         key = key_of(CONVERT, book.key)
@@ -119,6 +121,8 @@ def enter(
         if row is None:
             if connection.execute(_ADD, given).first() is not None:
                 added.append(book.key)
+        elif row.fingerprint is None and not there(book.key):
+            continue  # it was put away after it was seen
         elif _is_new(row, book.fingerprint) and connection.execute(_ANEW, {**given, "id": row.id}).first():
             todo.drop(connection, row.id)
             changed.append(book.key)
@@ -154,7 +158,7 @@ def _refuse(connection: Connection, names: Mapping[str, str], row: Row[Any] | No
     why = clean(f"{refused.why}. {refused.hint}")
     same = row is not None and row.fingerprint == refused.fingerprint
     if same and row is not None and row.state in _SETTLED:
-        told_so = bool(row.error_kind == REFUSED) and row.payload.get("why") == refused.why
+        told_so = bool(row.error_kind == REFUSED) and row.why == refused.why
         if told_so or row.state != "failed":
             return False
     given = {

@@ -101,14 +101,12 @@ class AudiobooksHandler:
         self._workshop = await asyncio.to_thread(self._make)
         # Threads of its own: those of the ledger's statements are never all taken by books.
         self._threads = ThreadPoolExecutor(2 * self.parallel + 2, thread_name_prefix="book")
-        alive = await crew.transaction(self._alive)
-        await asyncio.to_thread(
-            publishing.sweep,
-            self._settings.work,
-            self._settings.converted,
-            self._settings.collection,
-            alive,
-        )
+        places = (self._settings.work, self._settings.converted, self._settings.collection)
+        # Seen before the ledger is asked: who begins meanwhile has neither been seen nor is swept.
+        seen = await asyncio.to_thread(publishing.attempts, *places)
+        if seen:
+            alive = await crew.transaction(self._alive)
+            await asyncio.to_thread(publishing.sweep, *places, seen - alive)
 
     async def close(self) -> None:
         """Leave what the stages had."""
@@ -137,10 +135,24 @@ class AudiobooksHandler:
 
     async def _one(self, lease: Lease, crew: Crew) -> None:
         stage, name = stages.parted(lease.key)
+        if stage == CONVERT:
+            while self._converting >= (crew.control.parallel or self.parallel):
+                # Fewer are to be converted at once than were before.
+                if crew.draining.is_set() or crew.cancelled(lease) or not crew.held(lease):
+                    return
+                await asyncio.sleep(_LOOK_SECONDS)
+            self._converting += 1
+        self._begin(lease, stage, crew)
+        try:
+            await self._work_on(lease, stage, name, crew)
+        finally:
+            self._end(lease, stage, crew)
+            self._nudge()
+
+    async def _work_on(self, lease: Lease, stage: Stage, name: str, crew: Crew) -> None:
         attempt = await self._attempt(lease, stage, name, crew)
         watching = asyncio.create_task(self._until_to_stop(lease, attempt.stop, crew))
         began = time.monotonic()
-        self._begin(lease, stage, crew)
         try:
             assert self._threads is not None and self._workshop is not None  # noqa: S101  it is open
             loop = asyncio.get_running_loop()
@@ -153,8 +165,6 @@ class AudiobooksHandler:
         finally:
             attempt.stop.set()
             watching.cancel()
-            self._end(lease, stage, crew)
-            self._nudge()
 
     async def _attempt(self, lease: Lease, stage: Stage, name: str, crew: Crew) -> Attempt:
         told = [0.0]
@@ -166,7 +176,7 @@ class AudiobooksHandler:
             crew.progress(moved=moved)
 
         def step(words: str) -> None:
-            self._at_work[lease.item_id] = f"{words} ({stage} {name})"
+            self._at_work[lease.item_id] = words
             crew.phase(self._phase, item=self._oldest)
             crew.progress(moved=1)
             self._step(stage, words)
@@ -180,7 +190,7 @@ class AudiobooksHandler:
         names = {"pipeline": PIPELINE, "collection": self._settings.collection}
         ready = await crew.transaction(lambda c: int(c.execute(_TO_CONVERT, names).scalar_one()))
         parallel = crew.control.parallel or self.parallel
-        at_once = min(parallel, self._converting + 1 + ready)
+        at_once = min(parallel, self._converting + ready)
         return max(1, self.cores // max(1, at_once))
 
     async def _until_to_stop(self, lease: Lease, stop: Event, crew: Crew) -> None:
@@ -310,8 +320,7 @@ class AudiobooksHandler:
             todo.add(connection, collection, lease.item_id, "put_aside", aside)
 
     def _begin(self, lease: Lease, stage: Stage, crew: Crew) -> None:
-        self._at_work[lease.item_id] = f"{stage} {lease.key.partition('/')[2]}"
-        self._converting += stage == CONVERT
+        self._at_work[lease.item_id] = stage
         crew.phase(self._phase, item=self._oldest)
 
     def _end(self, lease: Lease, stage: Stage, crew: Crew) -> None:
@@ -321,11 +330,8 @@ class AudiobooksHandler:
 
     @property
     def _phase(self) -> str:
-        """What is under way, for people."""
-        at_work = list(self._at_work.values())
-        if not at_work:
-            return "waiting for books"
-        return at_work[0] if len(at_work) == 1 else f"{len(at_work)} books: {at_work[0]}"
+        """The step of the book that was begun first, for people, and for times that hold for single steps."""
+        return next(iter(self._at_work.values()), "waiting for books")
 
     @property
     def _oldest(self) -> int | None:

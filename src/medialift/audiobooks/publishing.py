@@ -93,23 +93,29 @@ def publish(stage: Path, converted: Path, manifest: Manifest, *, overwrite: bool
     return named
 
 
-def sweep(work: Path, converted: Path, collection: str, alive: Collection[str]) -> int:
-    """Take away what dead attempts left, and put back a book that one had only begun to replace; how many.
+def attempts(work: Path, converted: Path, collection: str) -> set[str]:
+    """The names of all attempts that have a folder now, dead or alive."""
+    return {attempt for attempt, _, _ in _folders(work, converted, collection)}
 
-    Args:
-        alive: names of the attempts that go on.
-    """
+
+def sweep(work: Path, converted: Path, collection: str, dead: Collection[str]) -> int:
+    """Take away what dead attempts left, and put back a book that one had only begun to replace; how many."""
     swept = 0
-    for folder, before in ((work, ""), (converted, _STAGED), (converted, _OLD)):
-        for entry in _entries(folder):
-            attempt = entry.name.removeprefix(before)
-            if not entry.name.startswith(f"{before}{collection}.") or attempt in alive:
-                continue
-            if before == _OLD:
+    for attempt, entry, aside in _folders(work, converted, collection):
+        if attempt in dead:
+            if aside:
                 _put_back(entry, converted)
             shutil.rmtree(entry, ignore_errors=True)
             swept += 1
     return swept
+
+
+def _folders(work: Path, converted: Path, collection: str) -> Iterator[tuple[str, Path, bool]]:
+    """(attempt, folder, whether it holds a book that was moved aside) of all attempts."""
+    for folder, before in ((work, ""), (converted, _STAGED), (converted, _OLD)):
+        for entry in _entries(folder):
+            if entry.name.startswith(f"{before}{collection}."):
+                yield entry.name.removeprefix(before), entry, before == _OLD
 
 
 def _appear(stage: Path, converted: Path, manifest: Manifest) -> Manifest:

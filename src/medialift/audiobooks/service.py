@@ -230,7 +230,7 @@ def _answering(settings: Settings, database: Database, beside: Mapping[str, Besi
         return
 
     def live() -> bool:
-        return True
+        return all(one.alive for one in beside.values())
 
     def figures() -> bytes:
         with database.engine.connect() as connection:

@@ -46,6 +46,13 @@ returning id
 ).bindparams(bindparam("result", type_=JSONB()))
 
 
+_PASSED = text(
+    "update item set state = 'done', result = result - 'waits_for', changed = now()"
+    " where pipeline = :pipeline and collection = :collection and key = :key and state = 'skipped'"
+    " returning id"
+)
+
+
 def key_of(stage: Stage, name: str) -> str:
     """The key of the item of a stage: of a book's path in the inbox, or of its folder in converted."""
     return f"{stage}/{name}"
@@ -94,6 +101,12 @@ def enter(
         "payload": payload or {},
     }
     return int(connection.execute(_ENTER, given).scalar_one())
+
+
+def passed(connection: Connection, collection: str, stage: Stage, name: str) -> bool:
+    """A person let a book pass that waited for one at this stage; whether it did."""
+    given = {"pipeline": PIPELINE, "collection": collection, "key": key_of(stage, name)}
+    return connection.execute(_PASSED, given).first() is not None
 
 
 def settle(

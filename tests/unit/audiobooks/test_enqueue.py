@@ -132,6 +132,16 @@ def test_the_same_book_dropped_again_after_it_left_the_inbox_is_done_again(inbox
     assert inbox.look(book()).changed == ("Ann/Tales",)
 
 
+def test_a_book_that_was_put_away_between_a_look_and_its_entry_is_not_done_again(inbox: Inbox) -> None:
+    inbox.look(book())
+    lease = inbox.claim()
+    inbox.finish(lease)
+    inbox.leave(lease)
+    with inbox.database.engine.begin() as connection:
+        entered = enqueue.enter(connection, OF, INBOX, [book()], present=lambda _key: False)
+    assert not entered.anything and inbox.row("Ann/Tales").state == "done"
+
+
 def test_what_was_to_become_of_the_old_files_is_called_off_when_they_change(inbox: Inbox) -> None:
     inbox.look(book())
     lease = inbox.claim()
