@@ -54,7 +54,7 @@ def probe(path: Path, programs: Programs, *, stop: Event | None = None, timeout:
             raise Permanent(
                 "The file is truncated",
                 str(path),
-                f"It lacks {lacking} of the bytes that its header tells of: copy it again. If it plays to its "
+                f"It lacks {lacking} of the bytes that its header claims: copy it again. If it plays to its "
                 "end all the same, have its header written anew: ffmpeg -i OLD -c copy NEW",
             )
     except OSError as error:
