@@ -387,9 +387,9 @@ def write(path: Path, manifest: Manifest) -> None:
     """
     file = located(path)
     try:
-        mode = stat.S_IMODE(file.stat().st_mode)
+        mode: int | None = stat.S_IMODE(file.stat().st_mode)
     except FileNotFoundError:
-        mode = 0o644
+        mode = None
     atomic.write_json(file, manifest.model_dump(mode="json"), mode=mode)
 
 

@@ -74,7 +74,7 @@ def write(
     """
     track = track.without_padding()
     texts = [_text(chapter.title) for chapter in chapters]
-    with atomic.replacing(target) as file:
+    with atomic.replacing(target, mode=None) as file:
         file.write(head(track, chapters=chapters, cover=cover))
         file.writelines(texts)
         _copy(track, file, stop or Event(), frozenset(done_with))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -12,20 +13,28 @@ from typing import Any, BinaryIO
 
 
 @contextmanager
-def replacing(path: Path, *, mode: int = 0o644) -> Iterator[BinaryIO]:
+def replacing(path: Path, *, mode: int | None = 0o644) -> Iterator[BinaryIO]:
     """A binary file that takes the place of `path` when the block ends well, and leaves no trace when not.
 
     The temporary file is dot-named and lies in the same folder, so the rename stays within one file
     system. Contents and folder are flushed to disk before and after the rename.
 
+    Args:
+        mode: None for what this process's umask leaves of 0666, as of any file that it makes.
+
     Raises:
         OSError: as `open` and `rename` raise it (disk full, no such folder, no permission).
     """
     path = Path(path)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    if mode is None:
+        name = str(path.with_name(f".{path.name}.{secrets.token_hex(4)}.part"))
+        handle = os.open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666)
+    else:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
     try:
         with os.fdopen(handle, "wb") as file:
-            os.fchmod(file.fileno(), mode)
+            if mode is not None:
+                os.fchmod(file.fileno(), mode)
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -46,18 +55,18 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def write_bytes(path: Path, content: bytes, *, mode: int = 0o644) -> None:
+def write_bytes(path: Path, content: bytes, *, mode: int | None = 0o644) -> None:
     """Replace `path` by `content` in one step."""
     with replacing(path, mode=mode) as file:
         file.write(content)
 
 
-def write_text(path: Path, content: str, *, mode: int = 0o644) -> None:
+def write_text(path: Path, content: str, *, mode: int | None = 0o644) -> None:
     """Replace `path` by `content` (UTF-8) in one step."""
     write_bytes(path, content.encode(), mode=mode)
 
 
-def write_json(path: Path, content: Any, *, mode: int = 0o644) -> None:
+def write_json(path: Path, content: Any, *, mode: int | None = 0o644) -> None:
     """Replace `path` by `content` as indented JSON with a final newline, in one step.
 
     Raises:

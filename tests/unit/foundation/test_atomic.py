@@ -1,6 +1,7 @@
 """A reader of an atomically written file sees the old content or the new, and nothing is left behind."""
 
 import json
+import os
 import stat
 
 import pytest
@@ -50,3 +51,14 @@ def test_what_json_cannot_hold_leaves_the_old_file_untouched(tmp_path):
         atomic.write_json(path, {"items": object()})
     assert json.loads(path.read_text()) == {"items": 1}
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o027, 0o640), (0o002, 0o664), (0o077, 0o600)])
+def test_without_a_mode_a_file_has_what_the_umask_leaves(tmp_path, umask, mode):
+    before = os.umask(umask)
+    try:
+        atomic.write_text(tmp_path / "book", "new", mode=None)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "book").stat().st_mode) == mode
+    assert [one.name for one in tmp_path.iterdir()] == ["book"]

@@ -85,7 +85,7 @@ def export(book: Path, target: Path | None, programs: Programs) -> Edited:
         written = listing.write(marks, total=found.heard.seconds)
     new = not target.exists() or target.read_text(encoding="utf-8", errors="replace") != written
     if new:
-        atomic.write_text(target, written)
+        atomic.write_text(target, written, mode=None)
     return replace(found, changed=new)
 
 

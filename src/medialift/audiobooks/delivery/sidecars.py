@@ -93,5 +93,5 @@ def _audiobookshelf(known: Metadata, manifest: Manifest) -> bytes:
 
 
 def _put(file: Path, content: bytes) -> Path:
-    atomic.write_bytes(file, content)
+    atomic.write_bytes(file, content, mode=None)
     return file
