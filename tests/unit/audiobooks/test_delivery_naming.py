@@ -3,7 +3,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from medialift.audiobooks.delivery.components import alike, component
@@ -104,6 +104,11 @@ def test_what_the_sources_said_names_a_book_that_nobody_knows(tmp_path):
 
 
 @given(st.text(max_size=400))
+@example("e?\u0301")
+@example("e\u200b\u0301")
+@example("con .txt")
+@example(" .. ")
+@example("\U0001f468\u200d" * 60)
 def test_any_text_becomes_a_name_that_every_file_system_takes(text):
     name = component(text)
     assert len(name.encode()) <= 255

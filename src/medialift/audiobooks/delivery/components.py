@@ -48,7 +48,8 @@ def component(text: str, *, room: int = LONGEST) -> str:
     text = "".join(one for one in text if not _unfit(one))
     text = _COLON.sub(" - ", text)
     text = _RESERVED.sub(lambda found: _INSTEAD[found[0]], text)
-    text = re.sub(r" {2,}", " ", text).strip()
+    # Once more: what was left out may have stood between a letter and its accent.
+    text = unicodedata.normalize("NFC", re.sub(r" {2,}", " ", text)).strip()
     # A dot in front hides it from every library; one at the end is lost on Windows, with its space.
     text = text.lstrip(". ").rstrip(". ")
     if _DEVICES.match(text):
