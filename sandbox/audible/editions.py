@@ -81,7 +81,7 @@ class Edition:
 
     @property
     def minutes(self) -> int:
-        return round(self.seconds / 60)
+        return max(1, round(self.seconds / 60))
 
     def picture_name(self, edge: int) -> str:
         return f"{self.asin.lower()}._SL{edge}_.{'jpg' if self.picture == 'jpeg' else 'png'}"

@@ -15,7 +15,14 @@ from medialift.audiobooks.metadata.cache import ABSENT, Cache
 from medialift.audiobooks.metadata.limits import Stopped, Turns, pause_asked
 from medialift.audiobooks.metadata.merging import merge
 from medialift.audiobooks.metadata.pictures import largest_url, picture_kind, variants
-from medialift.audiobooks.metadata.shapes import AudnexusBook, Misfit, Person, Product, fitted
+from medialift.audiobooks.metadata.shapes import (
+    AudnexusBook,
+    AudnexusChapters,
+    Misfit,
+    Person,
+    Product,
+    fitted,
+)
 from medialift.errors import Transient
 from sandbox.audible.pictures import jpeg, png
 
@@ -287,6 +294,21 @@ def test_what_does_not_fit_its_shape_is_told_without_what_stands_there(shape, to
         fitted(shape, told, service="audible", subject="B0LEDGER01")
     assert "xxx" not in caught.value.what
     assert caught.value.service == "audible"
+
+
+def test_what_a_service_does_not_know_may_be_null():
+    product = {
+        "asin": "B0LEDGER01",
+        "product_images": {"500": None, "1024": "https://a/b.jpg"},
+        "series": None,
+        "rating": {"overall_distribution": None},
+        "category_ladders": [{"ladder": [{"name": None}]}],
+    }
+    told = fitted(Product, product, service="audible", subject="")
+    assert told.product_images == {"1024": "https://a/b.jpg"}
+    assert not told.for_sale
+    chapters = {"asin": "B0LEDGER01", "brandIntroDurationMs": None, "runtimeLengthMs": 1, "chapters": []}
+    assert fitted(AudnexusChapters, chapters, service="audnexus", subject="").brandIntroDurationMs == 0
 
 
 def test_a_shape_that_grew_still_fits():

@@ -42,7 +42,18 @@ def _none_is_no_list(value: Any) -> Any:
     return [] if value is None else value
 
 
+def _without_nulls(value: Any) -> Any:
+    if value is None:
+        return {}
+    return {key: one for key, one in value.items() if one is not None} if isinstance(value, dict) else value
+
+
+def _nothing_is_zero(value: Any) -> Any:
+    return 0 if value is None else value
+
+
 Name = Annotated[str, BeforeValidator(_nothing_is_empty), Field(max_length=_LONGEST_NAME)]
+Milliseconds = Annotated[int, BeforeValidator(_nothing_is_zero), Field(ge=0, le=10**10)]
 Text = Annotated[str, BeforeValidator(_nothing_is_empty), Field(max_length=_LONGEST_TEXT)]
 
 
@@ -98,9 +109,7 @@ class Product(_Shape):
     runtime_length_min: int | None = Field(default=None, ge=0, le=100_000)
     publisher_summary: Text = ""
     merchandising_summary: Text = ""
-    product_images: Annotated[dict[str, str], BeforeValidator(lambda told: told or {})] = Field(
-        default_factory=dict
-    )
+    product_images: Annotated[dict[str, str], BeforeValidator(_without_nulls)] = Field(default_factory=dict)
     series: Annotated[list[InSeries], BeforeValidator(_none_is_no_list)] = Field(default_factory=list)
     category_ladders: Annotated[list[Ladder], BeforeValidator(_none_is_no_list)] = Field(default_factory=list)
     rating: Rating | None = None
@@ -174,8 +183,8 @@ class AudnexusChapters(_Shape):
     """GET /books/ASIN/chapters of Audnexus."""
 
     asin: str = Field(pattern=ASIN_PATTERN)
-    brandIntroDurationMs: int = Field(default=0, ge=0)
-    brandOutroDurationMs: int = Field(default=0, ge=0)
+    brandIntroDurationMs: Milliseconds = 0
+    brandOutroDurationMs: Milliseconds = 0
     isAccurate: bool | None = None
     runtimeLengthMs: int = Field(ge=0, le=10**10)
     chapters: list[AudnexusChapter]
