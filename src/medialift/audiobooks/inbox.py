@@ -6,7 +6,7 @@ import errno
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from medialift.audiobooks import listing, structure
 from medialift.audiobooks.book import Book, Refused
@@ -54,11 +54,11 @@ class Memory:
     """What earlier looks saw: keeps a file that grows behind a wrong clock from being taken.
 
     With a memory a book is ready when two looks, `wait` apart, saw the same; without one its times alone say
-    it. It also knows which file system the inbox was on.
+    it. It also knows where the file system of the inbox was mounted.
     """
 
     seen: dict[str, tuple[int, float]] = field(default_factory=dict)
-    device: int | None = None
+    mount: PurePosixPath | None = None
 
 
 def scan(settings: AudiobooksSettings, *, now: float, memory: Memory | None = None) -> Scan:
@@ -70,8 +70,8 @@ def scan(settings: AudiobooksSettings, *, now: float, memory: Memory | None = No
             unless `wait` is 0.
 
     Raises:
-        Transient: the inbox is not there, cannot be read, or is not the file system that it was. Nothing
-            follows from what is not seen then.
+        Transient: the inbox is not there, cannot be read, or is no longer mounted. Nothing follows from what
+            is not seen then.
         Permanent: the match filter is no regular expression.
     """
     match = _filter(settings.match)
@@ -195,10 +195,7 @@ def _abandoned(one: Book | Refused, node: Folder | File, name: str) -> Refused:
 def _entries(settings: AudiobooksSettings, memory: Memory | None) -> Sequence[Folder | File]:
     inbox, reading = settings.inbox, _reading(settings)
     try:
-        device = inbox.stat().st_dev
-        _not_unmounted(inbox)
-        if memory is not None and memory.device not in (None, device):
-            raise Transient("The file system of the inbox changed", shown(inbox), _MOUNT_GONE)
+        mount = _mounted(inbox, memory)
         found = [_read(path, reading) for path in sorted(inbox.iterdir())]
         if any(trouble.away for one in found for trouble in _troubles(one)):
             # One bad folder, or everything? In the latter case nothing follows from what was seen.
@@ -210,7 +207,7 @@ def _entries(settings: AudiobooksSettings, memory: Memory | None) -> Sequence[Fo
     except OSError as error:
         raise Transient(f"The inbox cannot be read ({_words(error)})", shown(inbox), _MOUNT_GONE) from error
     if memory is not None:
-        memory.device = device
+        memory.mount = mount
     return [one for one in found if one is not None]
 
 
@@ -227,21 +224,42 @@ def _troubles(one: Folder | File | None) -> Iterator[Trouble]:
             yield from folder.troubles
 
 
-def _not_unmounted(inbox: Path) -> None:
-    """Refuse to believe a folder over which /etc/fstab wants a file system that is not mounted."""
+def _mounted(inbox: Path, memory: Memory | None) -> PurePosixPath | None:
+    """Where the file system of the inbox is mounted; None when that cannot be known.
+
+    Raises:
+        Transient: one is to be mounted there, by /etc/fstab or as it was before, and is not: the folder below
+            a mount is no empty inbox.
+        OSError: the inbox is not there.
+    """
+    inbox.stat()
     try:
-        wanted = [
-            Path(fields[1].replace("\\040", " "))
-            for line in _FSTAB.read_text().splitlines()
-            if len(fields := line.split()) > 3 and not line.startswith("#") and fields[2] != "swap"
-        ]
         among = mountinfo.mounts()
     except OSError:
-        return
-    places = [place for place in wanted if place.is_absolute() and inbox.is_relative_to(place)]
-    for place in places:
-        if place != Path("/") and mountinfo.at(place, among) is None:
-            raise Transient("The file system of the inbox is not mounted", shown(place), _MOUNT_GONE)
+        return None
+    real = inbox.resolve()
+    now = mountinfo.over(real, among)
+    place = PurePosixPath("/") if now is None else now.mountpoint
+    wanted = [one for one in _wanted_by_fstab() if PurePosixPath(real).is_relative_to(one)]
+    if memory is not None and memory.mount is not None:
+        wanted.append(memory.mount)
+    for one in wanted:
+        if one != PurePosixPath("/") and mountinfo.at(Path(one), among) is None:
+            raise Transient("The file system of the inbox is not mounted", shown(str(one)), _MOUNT_GONE)
+    return place
+
+
+def _wanted_by_fstab() -> list[PurePosixPath]:
+    try:
+        lines = [line.split() for line in _FSTAB.read_text().splitlines()]
+    except OSError:
+        return []
+    # fstab(5): what, where, type, options; a blank in a path is written as its number.
+    return [
+        PurePosixPath(fields[1].replace("\\040", " "))
+        for fields in lines
+        if len(fields) > 3 and not fields[0].startswith("#") and "noauto" not in fields[3].split(",")
+    ]
 
 
 def _filter(match: str) -> re.Pattern[str]:
