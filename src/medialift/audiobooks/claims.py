@@ -22,6 +22,7 @@ _UNKNOWN = (0, 0xFFFFFFFF)
 # Two of the largest frames (1441 bytes): some encoders count the Xing frame itself, and some do not.
 _MP3_SLACK = 2882
 _MP3_FIRST = 4096
+_ID3_TAGS = 8  # one is usual; some programs put theirs in front of another's
 _MP3_TO_XING = 40  # 4 bytes of header, 2 of its checksum, 32 of side information at most
 _OGG_LAST = 1 << 17  # two of the largest pages
 _OGG_HEADER = 27
@@ -94,7 +95,7 @@ def _of_mp3(file: BinaryIO) -> Claim:
 
 def _after_id3(file: BinaryIO) -> int:
     start = 0
-    while True:
+    for _ in range(_ID3_TAGS):
         file.seek(start)
         head = file.read(10)
         if len(head) < 10 or head[:3] != b"ID3":
@@ -103,6 +104,7 @@ def _after_id3(file: BinaryIO) -> int:
         for byte in head[6:10]:
             size = size << 7 | byte & 0x7F
         start += 10 + size + (10 if head[5] & 0x10 else 0)
+    return start
 
 
 def _of_wav(file: BinaryIO, size: int) -> int | None:

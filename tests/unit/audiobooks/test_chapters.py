@@ -221,6 +221,23 @@ def test_chapters_that_lie_behind_the_end_of_their_part_are_left_out_and_said(sh
     assert any("embedded chapters: 1 of 2" in note for note in plan.notes)
 
 
+def test_marks_of_a_lending_library_are_chapters_that_may_go_on_in_the_next_file(shelf: Shelf) -> None:
+    told = (
+        "<Marker><Name>Dawn</Name><Time>0:00.000</Time></Marker>"
+        "<Marker><Name>Noon &amp; Tea</Name><Time>1:02.500</Time></Marker>"
+        "<Marker><Name>Noon &amp; Tea (01:30)</Name><Time>1:30.000</Time></Marker>",
+        "<Marker><Name>Noon &amp; Tea (continued)</Name><Time>0:00.000</Time></Marker>"
+        "<Marker><Name>Dusk</Name><Time>0:40.000</Time></Marker>",
+    )
+    for number, markers in enumerate(told, start=1):
+        shelf.part(f"{number}.mp3", 100)
+        tags = {"overdrive mediamarkers": f"<Markers>{markers}</Markers>"}
+        shelf.sources[-1] = Source(**{**vars(shelf.sources[-1]), "tags": tags})
+    plan = shelf.plan()
+    assert called(plan) == ["Dawn", "Noon & Tea", "Dusk"]
+    assert starts(plan) == [0, 62.5, 140]
+
+
 def test_audnexus_names_the_chapters_when_runtime_and_number_agree(three: Shelf) -> None:
     plan = three.plan(audnexus=theirs(600, 600, 600))
     assert (called(plan), plan.titles_from) == (["Theirs 0", "Theirs 1", "Theirs 2"], "audnexus")

@@ -3,7 +3,7 @@
 What decides where chapters begin (the first that speaks):
 
 1. a list beside the book (chapters.txt), then lists and cue sheets of single parts;
-2. chapters that the parts bring along; a part without any is one chapter;
+2. chapters that the parts bring along, also as marks of lending libraries; a part without any is one chapter;
 3. Audnexus, when nothing above says more than where files begin, and those carry no titles.
 
 What they are called (the first that tells them apart):
@@ -31,7 +31,7 @@ from pathlib import Path
 
 from medialift.audiobooks.book import Book
 from medialift.audiobooks.chapter import Chapter
-from medialift.audiobooks.chapters import beside, titles
+from medialift.audiobooks.chapters import beside, markers, titles
 from medialift.audiobooks.chapters.beside import CHAPTERS_TXT, CUE_SHEET, Beside
 from medialift.audiobooks.chapters.mark import Mark
 from medialift.audiobooks.metadata.audnexus import ChapterTitles
@@ -179,8 +179,10 @@ def _begins(
                 told = one.after
         if part >= told:
             inner = [Mark(Fraction(chapter.start), chapter.title) for chapter in source.chapters]
-            within = _within(inner, part, offset, samples[part], rate, EMBEDDED, notes)
-            begins += within or [_Begin(offset, part)]
+            marked = [] if inner else markers.read(source.tags)
+            within = _within(inner or marked, part, offset, samples[part], rate, EMBEDDED, notes)
+            goes_on = marked and within and begins and within[0].title == begins[-1].title
+            begins += within[1:] if goes_on else within or [_Begin(offset, part)]
     return begins
 
 
