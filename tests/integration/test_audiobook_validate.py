@@ -139,6 +139,15 @@ def test_a_rule_that_ffmpeg_cannot_follow_is_told(tmp_path):
     assert "no encoder libfdk_aac" in told["audiobooks.encoder"]
 
 
+def test_a_token_of_audible_that_others_can_read_is_told(tmp_path):
+    token = tmp_path / "audible"
+    token.write_text("secret-of-audible")
+    token.chmod(0o644)
+    tagging = TaggingSettings(cache=tmp_path / "cache", token_file=token)
+    told = faults(usable(tmp_path, tagging=tagging))["audiobooks.tagging.token_file"]
+    assert "0644" in told and "secret-of-audible" not in told
+
+
 def test_beets_that_is_not_there_is_told(tmp_path):
     tagging = TaggingSettings(cache=tmp_path / "cache", tagger="beets", beet="no-such-beet")
     assert "no-such-beet" in faults(usable(tmp_path, tagging=tagging))["audiobooks.tagging.beet"]

@@ -12,8 +12,8 @@ import httpx
 
 from medialift.audiobooks import beets, programs
 from medialift.audiobooks import plugins as plugging
+from medialift.audiobooks.metadata import inquiry
 from medialift.audiobooks.validating.fault import Fault, of_error
-from medialift.audiobooks.validating.libraries import token
 from medialift.errors import MedialiftError
 from medialift.queueing.database import Database
 from medialift.settings import AudiobooksSettings, Settings
@@ -53,7 +53,11 @@ def tagging(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
             "Name one, or set mode to off",
             "warning",
         )
-    yield from token("audiobooks.tagging.token_file", tagging.token_file)
+    try:
+        # As it is read when Audible is asked.
+        inquiry.token(tagging)
+    except MedialiftError as error:
+        yield of_error("audiobooks.tagging.token_file", error)
 
 
 def plugins(audiobooks: AudiobooksSettings, *, load: bool) -> Iterator[Fault]:
