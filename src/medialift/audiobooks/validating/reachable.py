@@ -12,7 +12,7 @@ import httpx
 
 from medialift.audiobooks import beets, programs
 from medialift.audiobooks import plugins as plugging
-from medialift.audiobooks.metadata import inquiry
+from medialift.audiobooks.metadata.inquiry import token as audible_token
 from medialift.audiobooks.validating.fault import Fault, of_error
 from medialift.errors import MedialiftError
 from medialift.queueing.database import Database
@@ -55,7 +55,7 @@ def tagging(audiobooks: AudiobooksSettings) -> Iterator[Fault]:
         )
     try:
         # As it is read when Audible is asked.
-        inquiry.token(tagging)
+        audible_token(tagging)
     except MedialiftError as error:
         yield of_error("audiobooks.tagging.token_file", error)
 
