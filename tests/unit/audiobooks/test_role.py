@@ -169,10 +169,10 @@ def test_books_belong_to_whom_they_should_and_have_the_modes_of_the_umask(
 ) -> None:
     unit = directives(written("all"))
     assert (unit["User"], unit["Group"], unit["SupplementaryGroups"]) == (["reader"], ["media"], ["share"])
-    assert (unit["UMask"], read(written("all"))[2]) == (["0027"], "0750")
+    assert (unit["UMask"], read(written("all"))[2]) == (["0027"], "2750")
     assert (directives(written("plain"))["UMask"], read(written("plain"))[2]) == (
         ["0022"],
-        "0755",
+        "2755",
     )
 
 

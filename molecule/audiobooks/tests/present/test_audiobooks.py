@@ -53,7 +53,7 @@ def test_both_discs_are_in_it_in_their_order(host, book):
     probed = json.loads(told)
     assert len(probed["chapters"]) == 4
     tags = {name.lower(): value for name, value in probed["format"]["tags"].items()}
-    assert (tags["title"], tags["artist"]) == ("The Lighthouse Ledger", "Ada Harbour")
+    assert (tags["title"], tags["album_artist"]) == ("The Lighthouse Ledger", "Ada Harbour")
 
 
 def test_it_is_the_medium_s_group_s_and_has_the_modes_of_the_umask(host, book):
@@ -70,7 +70,7 @@ def test_the_hard_link_is_one_and_the_far_one_the_same(host, book):
 
 
 @pytest.mark.usefixtures("book")
-def test_the_sources_are_archived_and_the_inbox_is_empty(host):
+def test_the_sources_that_root_put_there_are_archived_and_the_inbox_is_empty(host):
     assert comes(lambda: host.run(f"find {INBOX} -name '*.mp3'").stdout == "", 30)
     assert host.run("find /srv/audiobooks/archive -name '*.mp3' | wc -l").stdout.strip() == "4"
     assert host.run("find /srv/audiobooks/backup -name '*.mp3' | wc -l").stdout.strip() == "4"
