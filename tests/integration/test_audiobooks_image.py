@@ -15,6 +15,7 @@ import yaml
 
 from sandbox.audiobooks.shelf import stock
 from sandbox.docker import docker, inspect
+from sandbox.images import INPUTS
 from sandbox.settings import AUDIOBOOKS_BASE_IMAGE, LABEL, ROOT, Settings
 
 pytestmark = [pytest.mark.sandbox, pytest.mark.xdist_group("machines")]
@@ -34,7 +35,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in ("pyproject.toml", "README.md", ".dockerignore"):
         shutil.copy(ROOT / name, context / name)
     docker(
-        *("build", "--quiet", "--network", "host", "--tag", IMAGE),
+        *("build", "--quiet", "--network", "host", "--tag", IMAGE, "--label", f"{INPUTS}=test"),
         *("--build-arg", f"BASE={AUDIOBOOKS_BASE_IMAGE}"),
         *("--file", str(context / "containers/audiobooks/Containerfile"), str(context)),
         timeout=600,
