@@ -27,6 +27,7 @@ _LAST = re.compile(
     r"(?i)\W*(?:epilogu?e?|afterword|outro|(?:end|closing)[\s_-]?credits|credits|acknowledge?ments?|appendix"
     r"|about the author|author'?s note|nachwort|the end)\b"
 )
+_SPAN = re.compile(r"(?<![\d-])(\d{1,3})\s?-\s?(\d{1,3})(?![\d-])")
 _TOTAL = re.compile(r"(?i)(\d+)\s*(?:of|von)\s*(\d+)")
 
 Number = tuple[int, str]
@@ -42,12 +43,14 @@ class Numbering:
         certain: numbers, or words such as "Prologue", tell the order; else it is only the alphabet's.
         numbers: of each name the number that tells it from the others; None where there is none.
         doubled: numbers that stand in more than one name.
+        spanned: further numbers that names tell: "01-02" beside "03" is both.
     """
 
     order: tuple[int, ...]
     certain: bool
     numbers: tuple[tuple[Number, ...] | None, ...]
     doubled: tuple[str, ...] = ()
+    spanned: frozenset[int] = frozenset()
 
     def missing(self, *, follows: int = 0) -> tuple[str, ...]:
         """The numbers that are not there between the first and the last one.
@@ -62,7 +65,7 @@ class Numbering:
         for number in told:
             groups.setdefault(number[0][0] if len(number) == 2 else 0, set()).add(number[-1][0])
         if len(groups) == 1 and len(told[0]) == 1:
-            groups = _hundreds(groups[0])
+            groups = _hundreds(groups[0] | self.spanned)
         gaps = []
         for disc, present in sorted(groups.items()):
             label = f"{disc}-" if len(groups) > 1 else ""
@@ -104,6 +107,7 @@ def numbering(stems: Sequence[str]) -> Numbering:
         or (not inner and _lettered(stems)),
         numbers=tuple(numbers),
         doubled=doubled,
+        spanned=_spanned(stems),
     )
 
 
@@ -130,9 +134,11 @@ def _columns(rows: Sequence[Sequence[Number]]) -> list[tuple[Number, ...]]:
     """Of every row the numbers by which it differs from the others: one when one does, else two, else all."""
     width = min((len(row) for row in rows), default=0)
     varying = [at for at in range(width) if len({row[at] for row in rows}) > 1]
-    for at in varying:
-        if len({row[at] for row in rows}) == len(rows):
-            return [(row[at],) for row in rows]
+    telling = [at for at in varying if len({row[at] for row in rows}) == len(rows)]
+    if telling:
+        # Of a date and a number behind it the one that counts without a gap is the number.
+        at = next((at for at in telling if _counts([row[at][0] for row in rows])), telling[0])
+        return [(row[at],) for row in rows]
     for first in varying:
         for second in varying:
             if first < second and len({(row[first], row[second]) for row in rows}) == len(rows):
@@ -141,6 +147,10 @@ def _columns(rows: Sequence[Sequence[Number]]) -> list[tuple[Number, ...]]:
     if len({tuple(row) for row in rows}) == len(rows):
         return [tuple(row) for row in rows]
     return [tuple(row[at] for at in varying or range(min(width, 1))) for row in rows]
+
+
+def _counts(values: Sequence[int]) -> bool:
+    return max(values) - min(values) == len(values) - 1
 
 
 def _gaps(present: set[int], follows: int) -> list[int]:
@@ -171,6 +181,17 @@ def _lettered(stems: Sequence[str]) -> bool:
     return len(stems) > 1 and len({stem[:-1] for stem in stems}) == 1 and len(
         {stem[-1:].lower() for stem in stems if stem[-1:].isalpha()}
     ) == len(stems)  # fmt: skip
+
+
+def _spanned(stems: Sequence[str]) -> frozenset[int]:
+    """The last numbers of spans. Where all names look like one, they are discs and tracks."""
+    found = [one for stem in stems if (one := _SPAN.search(stem))]
+    if len(found) == len(stems):
+        return frozenset()
+    pairs = [(int(one[1]), int(one[2])) for one in found if len(one[1]) == len(one[2])]
+    return frozenset(
+        number for first, last in pairs if first < last <= first + 9 for number in range(first, last + 1)
+    )
 
 
 def _shown(number: tuple[Number, ...]) -> str:

@@ -105,7 +105,7 @@ class _Reader:
                 self._refused(
                     group[0],
                     "These files in the inbox look like the parts of one book",
-                    "Put them into a folder of their own, named after the book",
+                    "Put them into a folder named after the book; or each into its own, if each is a book",
                     rest=group[1:],
                 )
             )

@@ -150,6 +150,30 @@ def test_a_number_in_front_wins_over_the_alphabet():
 
 
 @pytest.mark.parametrize(
+    "names",
+    [
+        ["sea_01_ada_64kb", "sea_02_ada_64kb", "sea_10_ada_64kb"],
+        ["1-01 Sea", "1-02 Land", "2-01 Air"],
+        ["001_Sea_ch1", "002_Sea_ch1", "003_Sea_ch2"],
+        ["2021-03-04 - 12 Sea", "2021-03-11 - 13 Land", "2021-04-01 - 14 Air"],
+        ["Sea-Part01", "Sea-Part02", "Sea-Part03"],
+        ["Part 1 - Chapter 1", "Part 1 - Chapter 2", "Part 2 - Chapter 3"],
+        ["Disc 01 Track 01", "Disc 01 Track 02", "Disc 02 Track 01"],
+        ["1A Sea", "1B Land", "2A Air"],
+        ["Chapter One", "Chapter Two", "Chapter Three", "Chapter Twenty-One"],
+        ["00 Credits", "01 The 3 Bears", "02 The 2 Towers"],
+        ["Opening Credits", "Chapter 1 - B", "Chapter 2 - A", "End Credits"],
+    ],
+)
+def test_names_as_people_and_programs_give_them_are_in_order(names):
+    shuffled = names[:]
+    random.Random(7).shuffle(shuffled)
+    told = numbering(shuffled)
+    assert [shuffled[place] for place in told.order] == names
+    assert told.certain
+
+
+@pytest.mark.parametrize(
     ("names", "missing"),
     [
         (["01", "02", "04"], ("3",)),
@@ -161,6 +185,9 @@ def test_a_number_in_front_wins_over_the_alphabet():
         (["101", "102", "201", "203"], ("2-2",)),
         (["CD1-01", "CD1-02", "CD2-01", "CD2-03"], ("2-2",)),
         (["1", "2a", "2b", "3"], ()),
+        (["sea_01-02_ada", "sea_03_ada", "sea_04-06_ada", "sea_07_ada"], ()),
+        (["sea_01-02_ada", "sea_04_ada"], ("3",)),
+        (["2021-03-04 - 1", "2021-03-11 - 2", "2021-03-18 - 3"], ()),
     ],
 )
 def test_what_is_missing_between_the_first_and_the_last_is_known(names, missing):
