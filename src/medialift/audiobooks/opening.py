@@ -11,6 +11,7 @@ from medialift.audiobooks import plugins as plugging
 from medialift.audiobooks.book import Book
 from medialift.audiobooks.catalogues import Catalogues
 from medialift.audiobooks.convert_stage import Means
+from medialift.audiobooks.inbox import Memory
 from medialift.audiobooks.manifest import Detected
 from medialift.audiobooks.metadata import Misfit
 from medialift.audiobooks.metadata.clues import common_tags, of_book
@@ -41,8 +42,11 @@ def plugins(settings: Settings) -> Iterator[Plugins]:
     yield loaded
 
 
-def workshop(settings: Settings, loaded: Plugins) -> Workshop:
+def workshop(settings: Settings, loaded: Plugins, memory: Memory | None = None) -> Workshop:
     """What the stages need.
+
+    Args:
+        memory: of looks into the inbox, where there are any beside the stages.
 
     Raises:
         Permanent: ffmpeg is missing, or does not answer as it should.
@@ -62,7 +66,7 @@ def workshop(settings: Settings, loaded: Plugins) -> Workshop:
         lambda book, sources, seconds: detect(book, sources, seconds, audiobooks),
         catalogues.chapters,
     )
-    return Workshop(audiobooks, means, catalogues)
+    return Workshop(audiobooks, means, catalogues, memory or Memory())
 
 
 def detect(book: Book, sources: Sequence[Source], seconds: float, settings: AudiobooksSettings) -> Detected:

@@ -31,6 +31,7 @@ from medialift.audiobooks.chapters.editing import Edited
 from medialift.audiobooks.health import Checks
 from medialift.audiobooks.status import Status
 from medialift.errors import Permanent
+from medialift.queueing.crew import AWAY, gone
 from medialift.queueing.database import Database, unreachable
 from medialift.settings import Settings
 
@@ -71,7 +72,10 @@ def once(
         Transient: the inbox or the database is away.
     """
     with _open(settings) as database:
-        done = service.once(settings, database, watch=watch, stop=stop or Event())
+        try:
+            done = service.once(settings, database, watch=watch, stop=stop or Event())
+        except AWAY as error:
+            raise gone(error) from error
         return {**done, **_stands(settings, database)}
 
 

@@ -21,6 +21,7 @@ from medialift.audiobooks.enqueue import Entered
 from medialift.audiobooks.handler import AudiobooksHandler
 from medialift.audiobooks.health import Checks
 from medialift.audiobooks.inbox import Memory, Scan
+from medialift.audiobooks.plugins import Plugins
 from medialift.audiobooks.stages import PIPELINE
 from medialift.audiobooks.status import Status
 from medialift.audiobooks.watching import Watching
@@ -110,11 +111,15 @@ def run(
     opening.refuse_wrong(settings)
     _tell_figures(settings, database)
     audiobooks = settings.audiobooks
-    intake = Intake(settings, database, memory=Memory())
+    memory = Memory()
+    intake = Intake(settings, database, memory=memory)
     with opening.plugins(settings) as plugins:
         after = Beside("after", After(settings, database, plugins, step=step).round, _AFTER_SECONDS)
         handler = AudiobooksHandler(
-            audiobooks, lambda: opening.workshop(settings, plugins), nudge=after.nudge, step=step
+            audiobooks,
+            lambda: opening.workshop(settings, plugins, memory),
+            nudge=after.nudge,
+            step=step,
         )
         worker = _worker(settings, database, handler, Bounds())
         supervisor = Supervisor(
@@ -154,7 +159,7 @@ def once(
         after.round(stop)
         putting = Beside("after", lambda: after.round(), _AFTER_SECONDS)
         handler = AudiobooksHandler(
-            settings.audiobooks, lambda: opening.workshop(settings, plugins), nudge=putting.nudge, step=step
+            settings.audiobooks, lambda: _primed(settings, plugins), nudge=putting.nudge, step=step
         )
         worker = _worker(settings, database, handler, Bounds(until_idle=True))
         worker.stop = stop
@@ -175,6 +180,13 @@ def once(
         "waiting": [{"key": one.key, "why": one.why} for one in scan.waiting],
         "ended": did,
     }
+
+
+def _primed(settings: Settings, plugins: Plugins) -> Workshop:
+    """A workshop that knows where the inbox is mounted, before anything happens to it."""
+    made = opening.workshop(settings, plugins)
+    made.inbox_away()
+    return made
 
 
 def _when_quiet(intake: Intake, stop: Event) -> tuple[Scan, Entered]:

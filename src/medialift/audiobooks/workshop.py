@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -26,6 +26,7 @@ from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks import tagging as tagging_stage
 from medialift.audiobooks.convert_stage import Order
 from medialift.audiobooks.holding import holding
+from medialift.audiobooks.inbox import Memory
 from medialift.audiobooks.manifest import Manifest
 from medialift.audiobooks.outcome import Outcome
 from medialift.audiobooks.runs import Run
@@ -38,17 +39,23 @@ if TYPE_CHECKING:
     from medialift.audiobooks.catalogues import Catalogues
     from medialift.audiobooks.handler import Attempt
 
+_NOTHING = "(?!)"
 _HOW_TO_TAG = "Say which book it is: medialift audiobooks tag NAME --set asin=…"
 _HOW_TO_APPROVE = "Let it pass: medialift audiobooks approve NAME"
 
 
 @dataclass(frozen=True)
 class Workshop:
-    """Everything that is opened once: `work` may be called from several threads."""
+    """Everything that is opened once: `work` may be called from several threads.
+
+    Attributes:
+        memory: of the looks into the inbox: where it is mounted.
+    """
 
     settings: AudiobooksSettings
     means: convert_stage.Means
     catalogues: Catalogues
+    memory: Memory = field(default_factory=Memory)
 
     def close(self) -> None:
         """Leave the catalogues."""
@@ -65,10 +72,13 @@ class Workshop:
 
     def inbox_away(self) -> str:
         """Why the inbox cannot be read now; "" when it can."""
+        # What the looks before know of its mount counts; what they saw in it is theirs.
+        memory = Memory(mount=self.memory.mount)
         try:
-            inbox.scan(self.settings.model_copy(update={"match": "(?!)"}), now=time.time())
+            inbox.scan(self.settings.model_copy(update={"match": _NOTHING}), now=time.time(), memory=memory)
         except MedialiftError as error:
             return str(error)
+        self.memory.mount = self.memory.mount or memory.mount
         return ""
 
     def failed(self, stage: Stage, name: str, error: MedialiftError) -> None:
