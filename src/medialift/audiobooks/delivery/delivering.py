@@ -21,7 +21,7 @@ import httpx
 from medialift.audiobooks import manifest as intake
 from medialift.audiobooks.delivery import sidecars
 from medialift.audiobooks.delivery.approval import holds_back, known
-from medialift.audiobooks.delivery.library import Library, Limits, sha256
+from medialift.audiobooks.delivery.library import Library, Limits, hash_of
 from medialift.audiobooks.delivery.local import LocalLibrary, reading
 from medialift.audiobooks.delivery.naming import Place, place
 from medialift.audiobooks.delivery.rclone import RcloneLibrary
@@ -160,7 +160,8 @@ class _Delivery:
         with self._alone(library.shown(at.path), limits), tempfile.TemporaryDirectory() as scratch:
             told = self._moved_away(library, at)
             prints, sent = self._files(library, at, Path(scratch), told)
-            hashed = sha256(self.book, limits)
+            known = prints[at.file].partition("sha256:")[2]
+            hashed = known or hash_of(self.book, limits)
         complete = (
             self.before.state == "delivered" and not sent and self.before.path == library.shown(at.path)
         )
@@ -248,7 +249,7 @@ class _Delivery:
         there = library.fingerprint(path)
         if there is None:
             return "", "nothing"
-        if library.holds(path, source):
+        if library.holds(path, source, there=there):
             return there, "same"
         ours = there == self._fingerprints().get(path.name) and self._same_folder(library, path)
         return there, "ours" if ours else "other"

@@ -66,8 +66,8 @@ class Library(Protocol):
         """What tells whether a file was changed since, in words of this library; None when there is none."""
         ...
 
-    def holds(self, path: PurePosixPath, source: Path) -> bool:
-        """Whether the file there has the content of `source`, by their hashes."""
+    def holds(self, path: PurePosixPath, source: Path, *, there: str) -> bool:
+        """Whether the file there, of the fingerprint `there`, has the content of `source`, by their hashes."""
         ...
 
     def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:
@@ -88,14 +88,14 @@ class Library(Protocol):
         ...
 
 
-def sha256(file: Path, limits: Limits) -> str:
-    """The hash of a file's content, in hex.
+def hash_of(file: Path, limits: Limits, kind: str = "sha256") -> str:
+    """The hash of a file's content, in hex; `kind` is one of hashlib's.
 
     Raises:
         OSError: it cannot be read.
         Transient: the time is over.
     """
-    digest = hashlib.sha256()
+    digest = hashlib.new(kind)
     with file.open("rb", buffering=0) as opened:
         while chunk := opened.read(CHUNK):
             limits.left()

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from medialift.audiobooks.delivery.components import alike
-from medialift.audiobooks.delivery.library import CHUNK, Limits, sha256
+from medialift.audiobooks.delivery.library import CHUNK, Limits, hash_of
 from medialift.audiobooks.delivery.naming import Place
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.atomic import sync_folder
@@ -64,15 +64,16 @@ class LocalLibrary:
                 return None
             if not file.is_file():
                 raise Unsafe("There is something else where a book is to lie", str(file), "Move it away")
-            return f"sha256:{sha256(file, self.limits)}"
+            return f"sha256:{hash_of(file, self.limits)}"
 
-    def holds(self, path: PurePosixPath, source: Path) -> bool:
+    def holds(self, path: PurePosixPath, source: Path, *, there: str) -> bool:
         """See Library."""
         file = self.root / path
         with _told(file):
-            if not file.is_file() or file.stat().st_size != source.stat().st_size:
-                return False
-            return file.samefile(source) or sha256(file, self.limits) == sha256(source, self.limits)
+            if file.samefile(source):
+                return True
+            same_size = file.stat().st_size == source.stat().st_size
+            return same_size and there == f"sha256:{hash_of(source, self.limits)}"
 
     def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:
         """See Library."""
@@ -117,7 +118,7 @@ class LocalLibrary:
             # What is read now comes from the disk or the server, not from memory.
             with suppress(OSError):
                 os.posix_fadvise(handle, 0, 0, os.POSIX_FADV_DONTNEED)
-        if sha256(target, self.limits) != digest.hexdigest():
+        if hash_of(target, self.limits) != digest.hexdigest():
             raise Transient(
                 "A copy differs from its source", str(target), "Check the disk or the mount it is on"
             )
@@ -135,7 +136,7 @@ class LocalLibrary:
                 str(target.parent),
                 "Let it lie on the file system of the converted books, or set its transfer to copy",
             ) from error
-        return sha256(target, self.limits)
+        return hash_of(target, self.limits)
 
 
 def _publish(beside: Path, target: Path, *, replace: bool) -> None:

@@ -5,13 +5,14 @@ Exit codes (rclone.org/docs, "Exit code"): 3 no such folder, 4 no such file, 5 a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from medialift.audiobooks.delivery.library import Limits
+from medialift.audiobooks.delivery.library import Limits, hash_of
 from medialift.audiobooks.delivery.naming import Place
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.process import Completed, run
@@ -20,6 +21,7 @@ from medialift.foundation.text import redact
 _ABSENT = (3, 4)
 # Kinds of hash in which files are compared, the best first; OneDrive has quickxor only, Dropbox its own.
 _HASHES = ("sha256", "sha1", "md5", "quickxor", "dropbox", "whirlpool", "mailru", "hidrive")
+_NO_HASH, _UNKNOWN = "size", "-1"
 _FOR_A_PERSON = (
     "didn't find section in config",
     "AccessDenied",
@@ -63,30 +65,29 @@ class RcloneLibrary:
         there = self._look(path)
         return None if there is None else _print_of(there)
 
-    def holds(self, path: PurePosixPath, source: Path) -> bool:
+    def holds(self, path: PurePosixPath, source: Path, *, there: str) -> bool:
         """See Library. A remote that keeps no hashes (crypt) is read whole."""
-        there = self._look(path)
-        return there is not None and self._same(path, there, source)
+        kind, _, value = there.partition(":")
+        if kind == _NO_HASH:
+            size = value.partition(",")[0]
+            if size not in (_UNKNOWN, str(source.stat().st_size)):
+                return False
+            return self._hash_of(self._at(path), "--download") == hash_of(source, self.limits)
+        if kind in hashlib.algorithms_guaranteed:
+            return value == hash_of(source, self.limits, kind)
+        told = self._rclone("A book cannot be read", "lsjson", "--stat", *_wanted((kind,)), "--", str(source))
+        return bool(json.loads(told.out)["Hashes"].get(kind) == value)
 
     def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:  # noqa: ARG002
         """See Library."""
-        if not replace and self._look(path) is not None:
-            raise self._taken(path)
         # Whether it must go there is decided already; rclone would compare by sizes where there is no hash.
         kept = () if replace else ("--immutable",)
-        self._rclone(
-            "A book could not be uploaded",
-            "copyto",
-            "--ignore-times",
-            *kept,
-            "--",
-            str(source),
-            self._at(path),
-        )
-        there = self._look(path)
-        if there is None or not self._same(path, there, source):
+        argv = ("copyto", "--ignore-times", *kept, "--", str(source), self._at(path))
+        self._rclone("A book could not be uploaded", *argv)
+        there = self.fingerprint(path)
+        if there is None or not self.holds(path, source, there=there):
             raise Transient("An upload differs from its source", self.shown(path), "It is tried again")
-        return _print_of(there)
+        return there
 
     def shown(self, path: PurePosixPath) -> str:
         """See Library."""
@@ -96,11 +97,6 @@ class RcloneLibrary:
         root = self.root.rstrip("/")
         below = path.as_posix()
         return self.root if below == "." else f"{root}{'' if root.endswith(':') else '/'}{below}"
-
-    def _taken(self, path: PurePosixPath) -> Unsafe:
-        return Unsafe(
-            "Another file took the name of a book", self.shown(path), "Look at both, and rename one of them"
-        )
 
     def _look(self, path: PurePosixPath) -> Mapping[str, Any] | None:
         found = self._rclone(
@@ -114,15 +110,6 @@ class RcloneLibrary:
         )
         told = json.loads(found.out) if found.ok else None
         return told if isinstance(told, dict) and not told.get("IsDir") else None
-
-    def _same(self, path: PurePosixPath, there: Mapping[str, Any], source: Path) -> bool:
-        if there["Size"] >= 0 and there["Size"] != source.stat().st_size:
-            return False
-        kind = next((kind for kind in _HASHES if there.get("Hashes", {}).get(kind)), None)
-        if kind is None:
-            return self._hash_of(self._at(path), "--download") == self._hash_of(str(source))
-        here = self._rclone("A book cannot be read", "lsjson", "--stat", *_wanted((kind,)), "--", str(source))
-        return bool(json.loads(here.out)["Hashes"].get(kind) == there["Hashes"][kind])
 
     def _hash_of(self, address: str, *options: str) -> str:
         found = self._rclone("A library cannot be read", "hashsum", "sha256", *options, "--", address)
@@ -143,6 +130,12 @@ class RcloneLibrary:
         ]
         why = redact(said[-1] if said else f"rclone ended with {done.rc}").rstrip(".")
         kind = Permanent if any(sign.lower() in done.err.lower() for sign in _FOR_A_PERSON) else Transient
+        if "immutable file modified" in done.err:
+            raise Unsafe(
+                "Another file took the name of a book",
+                redact(words[-1]),
+                "Look at both, and rename one of them",
+            )
         raise kind(what, redact(self.root), why)
 
 
@@ -154,4 +147,4 @@ def _print_of(there: Mapping[str, Any]) -> str:
     for kind in _HASHES:
         if found := there.get("Hashes", {}).get(kind):
             return f"{kind}:{found}"
-    return f"size:{there['Size']},modified:{there['ModTime']}"
+    return f"{_NO_HASH}:{there['Size']},modified:{there['ModTime']}"

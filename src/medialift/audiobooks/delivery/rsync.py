@@ -65,7 +65,7 @@ class RsyncLibrary:
             return None
         return f"size:{re.sub('[,.]', '', found[0]['size'])},modified:{found[0]['time']}"
 
-    def holds(self, path: PurePosixPath, source: Path) -> bool:
+    def holds(self, path: PurePosixPath, source: Path, *, there: str) -> bool:  # noqa: ARG002
         """See Library."""
         done = self._rsync(
             "A library cannot be compared",
@@ -95,7 +95,7 @@ class RsyncLibrary:
             self._at(path),
         )
         found = self.fingerprint(path)
-        if found is None or not self.holds(path, source):
+        if found is None or not self.holds(path, source, there=found):
             raise Transient("A copy differs from its source", self.shown(path), "It is tried again")
         return found
 
