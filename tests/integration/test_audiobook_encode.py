@@ -84,7 +84,7 @@ def late(done: Converted, parts: Sequence[Recording]) -> list[int]:
     whole = pcm(done.path)
     begins = [0, *accumulate(done.samples)]
     return [
-        lag(whole, begin, spoken(part.text, rate=done.rate, seconds=part.seconds))
+        lag(whole, begin, spoken(part.text, rate=done.rate, seconds=part.seconds), within=200)
         for part, begin in zip(parts, begins, strict=False)
     ]
 
@@ -241,6 +241,25 @@ def test_a_part_with_damage_in_its_middle_is_named_and_there_is_no_book(tmp_path
         converted(tmp_path, [parts[0], bad, parts[2]], settings=AudiobooksSettings(convert="always"))
     assert error.value.subject == str(bad)
     assert not (tmp_path / "book.m4b").exists()
+
+
+@pytest.mark.parametrize("counted", [True, False], ids=["counted in its header", "not counted"])
+@pytest.mark.parametrize(
+    "behind",
+    [bytes(700), b"LYRICSBEGIN" + 40 * b"lala" + b"LYRICS200TAG" + bytes(125)],
+    ids=["zeros", "lyrics"],
+)
+def test_what_lies_behind_the_sound_of_an_mp3_is_no_damage(
+    tmp_path: Path, counted: bool, behind: bytes
+) -> None:
+    parts = book(tmp_path, "mp3", "mp3", seconds=2)
+    content = parts[0].path.read_bytes()
+    # Without the frame that counts the others: from the second one on.
+    start = 0 if counted else content.index(content[content.index(b"\xff\xfb") :][:2], content.index(b"Info"))
+    parts[0].path.write_bytes(content[start:] + behind)
+    done = converted(tmp_path, parts)
+    assert abs(done.samples[0] - parts[0].samples) <= (0 if counted else 3000)
+    assert lag(pcm(done.path), done.samples[0], pcm(parts[1].path)) == 0
 
 
 def test_a_part_that_ends_before_its_header_says_is_named(tmp_path: Path) -> None:

@@ -17,6 +17,8 @@ from medialift.errors import Permanent
 _TOLD_BY_HEADER = ("mov", "flac", "ogg", "asf", "wav")
 """Containers that tell how long they are; an MP3 without a Xing frame has it guessed from its size."""
 _MISSING_SECONDS, _MISSING_SHARE = 1.0, 0.005
+_END_SECONDS = 0.2
+"""What is damaged only so near the end, or behind it, is no sound."""
 
 
 def expected(
@@ -47,9 +49,7 @@ def count(sources: Sequence[Source], form: Format, programs: Programs, watch: Wa
 
     def one(group: Group) -> tuple[int, ...]:
         with running(decoding.argv(programs, group, form), watch, writes=True) as decoder:
-            with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no file
-                through = pour(decoder.output, nowhere.fileno(), watch)
-            return concluded(group, decoder, through // form.step, form, programs, watch)
+            return concluded(group, decoder, _through(decoder, form, watch), form, programs, watch)
 
     with ThreadPoolExecutor(max(1, cores), "count") as pool:
         return [samples for counts in pool.map(one, groups) for samples in counts]
@@ -65,31 +65,64 @@ def concluded(
         Transient: as `Watch.check`.
     """
     rc, said = decoder.ended(), decoder.said()
-    damaged = decoding.damaged(group, said)
-    samples = decoding.counted(group, said, through) if damaged is None and not rc else None
-    if samples is None and len(group.sources) > 1:
-        # ffmpeg did not say which part it was, or what each of them gave: one after the other tells.
-        first = group.first
-        parts = [group.sources[damaged - first]] if damaged not in (None, decoding.ANY) else group.sources
-        samples = tuple(count([part], form, programs, watch, 1)[0] for part in parts)
-        if len(samples) != len(group.sources):
-            raise _not_decoded(parts[0], said)
+    samples = None if rc or decoding.damaged(said) else decoding.counted(group, said, through)
     if samples is None:
-        raise _not_decoded(group.sources[0], said)
+        # ffmpeg did not say which part it was, or what each of them gave: one after the other tells.
+        samples = tuple(_alone(source, form, programs, watch) for source in group.sources)
+        if sum(samples) != through:
+            raise _not_decoded(group.sources[0], said)
     for source, number in zip(group.sources, samples, strict=True):
         _complete(source, number, form)
     return samples
 
 
+def _through(decoder: Program, form: Format, watch: Watch) -> int:
+    """Samples that a decoder writes."""
+    with open(os.devnull, "wb") as nowhere:  # noqa: PTH123 - no file
+        return pour(decoder.output, nowhere.fileno(), watch) // form.step
+
+
+def _alone(source: Source, form: Format, programs: Programs, watch: Watch) -> int:
+    """Samples of one part of which something could not be decoded, if nothing of its sound was lost by that.
+
+    Behind the sound of many a file lies what no decoder knows (tags of other programs, zeros), and joined
+    files have it in the middle.
+    """
+    samples, said, failed = _decoded(source, form, programs, watch, None)
+    if not decoding.damaged(said) and not failed:
+        return samples
+    counted = foreseen(source)
+    if counted is not None and samples * source.rate >= counted * form.rate:
+        return samples
+    before = samples / form.rate - _END_SECONDS
+    if before > 0 and not failed:
+        _, said_before, _ = _decoded(source, form, programs, watch, before)
+        if not decoding.damaged(said_before):
+            return samples
+    raise _not_decoded(source, said)
+
+
+def _decoded(
+    source: Source, form: Format, programs: Programs, watch: Watch, until: float | None
+) -> tuple[int, str, int]:
+    """(samples, what ffmpeg said, its exit code) of the first `until` seconds of a part, or of all of it."""
+    argv = decoding.argv(programs, Group(0, (source,)), form, until=until)
+    with running(argv, watch, writes=True) as decoder:
+        samples = _through(decoder, form, watch)
+        rc = decoder.ended()
+        return samples, decoder.said(), rc
+
+
 def _complete(source: Source, samples: int, form: Format) -> None:
-    seconds = samples / form.rate
-    told = source.container.split(",")[0] in _TOLD_BY_HEADER or foreseen(source) is not None
-    missing = source.seconds - seconds
+    seconds, counted = samples / form.rate, foreseen(source)
     if not samples:
         raise Permanent("A part has no sound", str(source.path), "Get it again, or take it away")
-    if told and missing > max(_MISSING_SECONDS, _MISSING_SHARE * source.seconds):
+    if counted is None and source.container.split(",")[0] not in _TOLD_BY_HEADER:
+        return
+    told = source.seconds if counted is None else counted / source.rate
+    if told - seconds > max(_MISSING_SECONDS, _MISSING_SHARE * told):
         raise Permanent(
-            f"A part ends early: its header says {source.seconds:.1f} s, it plays {seconds:.1f} s",
+            f"A part ends early: its header says {told:.1f} s, it plays {seconds:.1f} s",
             str(source.path),
             "It is truncated or damaged: get it again",
         )

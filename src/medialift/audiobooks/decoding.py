@@ -24,14 +24,12 @@ _BATCHED = "asetnsamples=n=16384:p=0"
 """Fewer and larger pieces are written: each costs as much, however small it is."""
 _DECODED = re.compile(r"Input stream #(\d+):\d+ \(audio\):.*?frames decoded \((\d+) samples\)")
 _ERROR = re.compile(r"\[(?:error|fatal)\] (.*)")
-_NUMBER = re.compile(r"stream #(\d+):|\[aist#(\d+):")
 _DAMAGE = re.compile(
     r"Error while decoding|Error submitting packet|CRC mismatch|corrupt|partial file|packet_obj_size"
     r"|Invalid data found|non monotonically increasing dts|Header missing|Input/output error",
     re.IGNORECASE,
 )
 """What ffmpeg 5 to 7 say of sound that could not be decoded, or was not there any more."""
-ANY = -1
 
 
 @dataclass(frozen=True)
@@ -72,8 +70,8 @@ def groups(sources: Sequence[Source], first: int, end: int, form: Format) -> Ite
         at = after
 
 
-def argv(programs: Programs, group: Group, form: Format) -> list[str]:
-    """The command that writes the samples of a group to its standard output."""
+def argv(programs: Programs, group: Group, form: Format, *, until: float | None = None) -> list[str]:
+    """The command that writes the samples of a group to its standard output; of `until` seconds at most."""
     words = [programs.ffmpeg, "-hide_banner", "-nostdin", "-nostats", "-v", "level+verbose"]
     chains = []
     layout = "mono" if form.channels == 1 else "stereo"
@@ -88,9 +86,12 @@ def argv(programs: Programs, group: Group, form: Format) -> list[str]:
             f"aformat=sample_fmts=flt:sample_rates={form.rate}:channel_layouts={layout}",
         ]
         chains.append(f"[{number}:{source.stream}]{','.join(steps)}[a{number}]")
+    # What ends early must not be decoded further than that.
+    batched = f",{_BATCHED}" if until is None else ""
     joined = "".join(f"[a{number}]" for number in range(len(group.sources)))
-    chains.append(f"{joined}concat=n={len(group.sources)}:v=0:a=1,{_BATCHED}[all]")
-    return [*words, "-filter_complex", ";".join(chains), "-map", "[all]", "-f", "f32le", "pipe:1"]
+    chains.append(f"{joined}concat=n={len(group.sources)}:v=0:a=1{batched}[all]")
+    limit = [] if until is None else ["-t", f"{until:.6f}"]
+    return [*words, "-filter_complex", ";".join(chains), "-map", "[all]", *limit, "-f", "f32le", "pipe:1"]
 
 
 def counted(group: Group, said: str, through: int) -> tuple[int, ...] | None:
@@ -108,27 +109,6 @@ def counted(group: Group, said: str, through: int) -> tuple[int, ...] | None:
     return tuple(samples) if min(samples) >= 0 and sum(samples) == through else None
 
 
-def damaged(group: Group, said: str) -> int | None:
-    """The number, in the book, of a part that could not be decoded wholly; None when all could.
-
-    ANY when it is one of the group and ffmpeg does not say which.
-    """
-    damage = None
-    for line in said.splitlines():
-        error = _ERROR.search(line)
-        if error is None or not _DAMAGE.search(error[1]):
-            continue
-        number = _part(line, group)
-        if number is not None:
-            return group.first + number
-        damage = ANY
-    return damage
-
-
-def _part(line: str, group: Group) -> int | None:
-    if len(group.sources) == 1:
-        return 0
-    numbered = _NUMBER.search(line)
-    if numbered:
-        return int(numbered[1] or numbered[2])
-    return next((number for number, source in enumerate(group.sources) if str(source.path) in line), None)
+def damaged(said: str) -> bool:
+    """Whether something could not be decoded; that may be what lies behind the sound: other tags, padding."""
+    return any(_DAMAGE.search(error) for error in _ERROR.findall(said))
