@@ -29,6 +29,7 @@ _UNPROVEN = 0.8
 """Title and author alone: a catalogue has several recordings of one book, and books of one name."""
 _NO_RUNTIME = 0.9
 _SAME_LENGTH = 0.9
+_LENGTHS_DIFFER = 0.5
 _CUT_TITLE = 0.92
 _NAMES_AGREE = 0.8
 _NAMES_DIFFER = 0.6
@@ -210,7 +211,7 @@ def _objections(clues: Clues, metadata: Metadata, scores: Scores) -> list[tuple[
     if scores.narrator is not None and scores.narrator < _NAMES_DIFFER:
         told = f"it is read by {_people(metadata.narrators)}, not {_people(clues.narrators)}"
         found.append((_CONTRADICTED, told))
-    if scores.runtime is not None and scores.runtime < 0.5 and metadata.runtime_minutes:
+    if scores.runtime is not None and scores.runtime < _LENGTHS_DIFFER and metadata.runtime_minutes:
         told = f"the runtimes differ: {runtime_words(clues.seconds, metadata.runtime_minutes)}"
         found.append((_CONTRADICTED, told))
     if contradiction := _other_volume(clues, metadata):
@@ -222,7 +223,7 @@ def _objections(clues: Clues, metadata: Metadata, scores: Scores) -> list[tuple[
 
 def _contradiction(clues: Clues, metadata: Metadata, scores: Scores) -> str:
     """What an ASIN cannot outweigh; "" when there is nothing."""
-    if scores.runtime is not None and scores.runtime == 0.0 and metadata.runtime_minutes:
+    if scores.runtime is not None and scores.runtime < _LENGTHS_DIFFER and metadata.runtime_minutes:
         return f"the runtimes differ: {runtime_words(clues.seconds, metadata.runtime_minutes)}"
     titles, authors = scores.title, scores.author
     if titles is not None and titles < _NAMES_DIFFER and (authors is None or authors < _NAMES_DIFFER):
