@@ -92,7 +92,8 @@ def check(book: Book, settings: AudiobooksSettings) -> None:
         Transient: they are not.
     """
     now = inbox.again(book, settings)
-    if now is not None and now.fingerprint == book.fingerprint and _same_times(book, now):
+    same = now is not None and now.fingerprint == book.fingerprint
+    if now is not None and same and (_same_times(book, now) or _as_backed_up(book, settings)):
         node = listing.read(book.root, inbox.reading(settings), by_name=False)
         if not (isinstance(node, Folder) and any(one.unfinished for one in node.below())):
             return
@@ -250,6 +251,12 @@ def _same_times(book: Book, now: Book) -> bool:
     """Whether no part has another time; of one that was never looked at nothing is known."""
     before = {part.name: part.modified for part in book.parts}
     return all(before.get(part.name) in (0, part.modified) for part in now.parts)
+
+
+def _as_backed_up(book: Book, settings: AudiobooksSettings) -> bool:
+    """Whether the sources hold the bytes of their backup: then only their times were changed."""
+    there = _earlier(settings.backup_folder / _place(book, settings), book, times=False)
+    return there is not None and _proven(there, book)
 
 
 def _place(book: Book, settings: AudiobooksSettings) -> Path:

@@ -157,6 +157,20 @@ def test_a_book_that_changed_while_it_was_converted_is_left_as_it_is(settings, c
     assert not settings.archive.exists() or files(settings.archive) == {}
 
 
+def test_a_file_whose_time_alone_was_changed_is_what_its_backup_says_it_is(settings):
+    for name, content in (("Sea", None), ("Land", b"?" * 100)):
+        book = taken(settings, {name: BOOK})
+        sources.back_up(book, settings)
+        track = book.root / "CD1" / "01 Track.mp3"
+        track.write_bytes(content or track.read_bytes())
+        os.utime(track, (1e9, 1e9))
+        if content is None:
+            assert sources.complete(book, settings) == str(settings.archive / name)
+        else:
+            with pytest.raises(Transient, match="changed"):
+                sources.complete(book, settings)
+
+
 def test_what_came_beside_a_book_meanwhile_does_not_keep_it(settings):
     book = taken(settings, {"Ada": {"Sea": tracks(1)}}, "Ada/Sea")
     lay(settings.inbox / "Ada", {"cover.jpg": 1, "Land": tracks(1)})
