@@ -22,7 +22,7 @@ from medialift.audiobooks.decoding import Format, Group
 from medialift.audiobooks.pieces import Grid, Piece
 from medialift.audiobooks.plan import Kind, Plan
 from medialift.audiobooks.programs import Programs
-from medialift.audiobooks.relay import Program, Watch, pour, running, start
+from medialift.audiobooks.relay import GivenUp, Program, Watch, pour, running, start
 from medialift.audiobooks.source import Source
 from medialift.audiobooks.track import Stretch, Track
 from medialift.errors import MedialiftError, Permanent, Transient
@@ -248,14 +248,8 @@ def _run(goes: Sequence[_Go], grid: Grid, watch: Watch, tell: Callable[[float], 
                 watch.failed.set()
     errors = [error for one in running_ones if (error := one.exception()) is not None]
     if errors:
-        raise _first(errors, watch)
+        raise next((error for error in errors if not isinstance(error, GivenUp)), errors[0])
     return tuple(samples for one in running_ones for samples in one.result())
-
-
-def _first(errors: Sequence[BaseException], watch: Watch) -> BaseException:
-    """The error that says most: not that of a piece which was stopped because another one failed."""
-    own = [error for error in errors if not isinstance(error, Transient)]
-    return own[0] if own and not watch.stop.is_set() else errors[0]
 
 
 def _encoder(programs: Programs, plan: Plan, path: Path) -> list[str]:

@@ -28,6 +28,10 @@ _SPOKEN_BYTES = 1 << 20
 """How much of what a program complains is read, from its end: of a damaged file there may be no end of it."""
 
 
+class GivenUp(Transient):
+    """It ended only because something that it belongs to failed: that other error says why."""
+
+
 @dataclass(frozen=True)
 class Watch:
     """What ends a chain before its time: a stop event, the failure of its sibling, a deadline.
@@ -47,8 +51,10 @@ class Watch:
         Raises:
             Transient: it has to end now.
         """
-        if self.stop.is_set() or self.failed.is_set():
+        if self.stop.is_set():
             raise Transient("The conversion was stopped", "ffmpeg")
+        if self.failed.is_set():
+            raise GivenUp("The conversion was given up", "ffmpeg")
         if self.clock.monotonic() >= self.until:
             raise Transient(
                 "The conversion did not end in time and was stopped",
