@@ -24,6 +24,7 @@ from typing import Any
 
 from medialift.audiobooks.chapter import Chapter
 from medialift.audiobooks.finish import heard
+from medialift.audiobooks.foreseen import foreseen
 from medialift.audiobooks.loudness import loudness
 from medialift.audiobooks.probe import probe
 from medialift.audiobooks.programs import Programs
@@ -44,8 +45,8 @@ _AS_LOUD = 6.0
 _COMPARED = -45.0
 _BEGINNING_SECONDS = 4.0
 _BEGINNINGS_LOOKED_AT = 4
-# A frame of padding at the end may be heard by ffmpeg; what a source's header counts may be a little long.
-_CLAIMED_SECONDS, _CLAIMED_SHARE = 1.0, 0.005
+# What a container claims of a part may hold what primes its decoder and pads its last frame.
+_CLAIMED_SECONDS = 0.25
 # Containers that count how long they are; the others only guess by their size.
 _COUNTING = ("mov", "flac", "ogg", "wav")
 
@@ -145,13 +146,18 @@ class _Book:
         told = heard(self.file).seconds
         if abs(told - self.seconds) > EXACT_SECONDS:
             raise self.wrong(f"it is {float(told):.3f} s long, its parts are {float(self.seconds):.3f} s")
-        if all(one.container.split(",")[0] in _COUNTING for one in self.sources):
-            claimed = sum(one.seconds for one in self.sources)
-            if claimed - float(self.seconds) > max(_CLAIMED_SECONDS, _CLAIMED_SHARE * claimed):
-                raise self.wrong(
-                    f"its sources say {claimed:.1f} s, it is {float(self.seconds):.1f} s long",
-                    "A source is damaged: get it again",
-                )
+        claimed = [_claimed(one) for one in self.sources]
+        if len(self.parts) == len(self.sources):
+            for source, seconds, samples in zip(self.sources, claimed, self.parts, strict=True):
+                lost = (seconds or 0.0) - samples / self.rate
+                if lost > _CLAIMED_SECONDS:
+                    raise Permanent(
+                        f"{lost:.2f} s of a part were lost: it is damaged", str(source.path), "Get it again"
+                    )
+        elif None not in claimed:
+            lost = sum(one or 0.0 for one in claimed) - float(self.seconds)
+            if lost > _CLAIMED_SECONDS * len(claimed):
+                raise self.wrong(f"{lost:.2f} s of what its sources say are not in it")
 
     def decoded(self, timeout: float) -> tuple[int, list[tuple[float, float]]]:
         """Samples at the book's rate, and long silences: (start, end) in seconds."""
@@ -273,6 +279,14 @@ class _Book:
             if last - first > 0.25:
                 yield source, first - begin, last - first
             begin += length
+
+
+def _claimed(source: Source) -> float | None:
+    """How long a source says it is, in seconds, when it counts; None when it only guesses."""
+    counted = foreseen(source)
+    if counted is not None:
+        return counted / source.rate
+    return source.seconds if source.container.split(",")[0] in _COUNTING else None
 
 
 def _errors(done: process.Completed) -> list[str]:
