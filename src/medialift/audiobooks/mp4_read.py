@@ -77,6 +77,8 @@ def _track(path: Path, file: BinaryIO, trak: Box, movie_scale: int, items: bytes
     start, samples = (
         _heard(path, content(file, edits), movie_scale, timescale, total) if edits else (0, total)
     )
+    if samples <= 0:
+        raise Permanent("Nothing of this MP4 file is heard, by its own edit list", str(path))
     return Track(entry, timescale, sizes, durations, stretches, start, samples, items)
 
 

@@ -185,6 +185,16 @@ def test_several_passages_cut_together_are_refused_for_they_cannot_be_taken_fram
         mp4_read.read(tmp_path / "cut.m4b")
 
 
+def test_a_file_of_which_nothing_is_heard_is_refused(tmp_path: Path) -> None:
+    mp4_write.write(track(tmp_path), tmp_path / "book.m4b")
+    whole = bytearray((tmp_path / "book.m4b").read_bytes())
+    at = whole.index(b"elst") + 4 + 8
+    whole[at : at + 8] = struct.pack(">Ii", 1000, 200 * 1024)
+    (tmp_path / "silent.m4b").write_bytes(whole)
+    with pytest.raises(Permanent, match="Nothing of this MP4 file is heard"):
+        mp4_read.read(tmp_path / "silent.m4b")
+
+
 def test_a_stopped_write_leaves_what_was_there(tmp_path: Path) -> None:
     (tmp_path / "book.m4b").write_bytes(b"before")
     stop = Event()
