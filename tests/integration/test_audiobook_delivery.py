@@ -8,13 +8,16 @@ import logging
 import os
 import shutil
 import sys
-from pathlib import Path
+import time
+from pathlib import Path, PurePosixPath
 from threading import Event
 
 import pytest
 
 from medialift.audiobooks import manifest as intake
 from medialift.audiobooks.delivery import approve, deliver, failure
+from medialift.audiobooks.delivery.library import Limits
+from medialift.audiobooks.delivery.rclone import RcloneLibrary
 from medialift.audiobooks.manifest import Need
 from medialift.errors import Permanent, Transient, Unsafe
 from medialift.foundation.backoff import Patience
@@ -337,6 +340,15 @@ def test_rclone_brings_a_book_once_and_refuses_another(tmp_path, monkeypatch, ho
     intake.write(home, intake.read(home).changed(deliveries={}))
     tell(home / "book.m4b", title="Unrelated")
     assert isinstance(deliver(home, wanted)[0].error, Unsafe)
+
+
+def test_rclone_itself_changes_no_book_that_came_to_be_there_in_the_meantime(tmp_path, home):
+    cloud = RcloneLibrary(str(tmp_path / "cloud"), Limits(time.monotonic() + 60), RCLONE)
+    (tmp_path / "cloud").mkdir()
+    (tmp_path / "cloud" / "x.m4b").write_text("another book")
+    with pytest.raises(Unsafe):
+        cloud.put(PurePosixPath("x.m4b"), home / "book.m4b", replace=False)
+    assert (tmp_path / "cloud" / "x.m4b").read_text() == "another book"
 
 
 def test_a_store_of_objects_gets_a_book_once_and_keeps_its_hash(tmp_path, monkeypatch, home, store_of_test):

@@ -67,7 +67,7 @@ class Library(Protocol):
         ...
 
     def holds(self, path: PurePosixPath, source: Path, *, there: str) -> bool:
-        """Whether the file there, of the fingerprint `there`, has the content of `source`, by their hashes."""
+        """Whether the file there, of the fingerprint `there`, has the content of `source`: by hashes."""
         ...
 
     def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:

@@ -80,12 +80,19 @@ class RcloneLibrary:
 
     def put(self, path: PurePosixPath, source: Path, *, replace: bool, passing: bool = False) -> str:  # noqa: ARG002
         """See Library."""
-        # Whether it must go there is decided already; rclone would compare by sizes where there is no hash.
-        kept = () if replace else ("--immutable",)
-        argv = ("copyto", "--ignore-times", *kept, "--", str(source), self._at(path))
+        # One that takes the place of ours goes there in any case: without hashes rclone would compare sizes.
+        # A new one leaves alone what came to be there in the meantime.
+        how = "--ignore-times" if replace else "--ignore-existing"
+        argv = ("copyto", how, "--", str(source), self._at(path))
         self._rclone("A book could not be uploaded", *argv)
         there = self.fingerprint(path)
         if there is None or not self.holds(path, source, there=there):
+            if there is not None and not replace:
+                raise Unsafe(
+                    "Another file took the name of a book",
+                    self.shown(path),
+                    "Look at both, and rename one of them",
+                )
             raise Transient("An upload differs from its source", self.shown(path), "It is tried again")
         return there
 
@@ -130,12 +137,6 @@ class RcloneLibrary:
         ]
         why = redact(said[-1] if said else f"rclone ended with {done.rc}").rstrip(".")
         kind = Permanent if any(sign.lower() in done.err.lower() for sign in _FOR_A_PERSON) else Transient
-        if "immutable file modified" in done.err:
-            raise Unsafe(
-                "Another file took the name of a book",
-                redact(words[-1]),
-                "Look at both, and rename one of them",
-            )
         raise kind(what, redact(self.root), why)
 
 
