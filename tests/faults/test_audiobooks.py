@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from random import Random
 
 import pytest
 from sqlalchemy import text
@@ -18,6 +21,7 @@ from tests.faults import catalogue
 from tests.intake_world import SECONDS, Hands, IntakeWorld
 from tests.postgres_world import Postgres
 
+_KILLS = 4
 CONVERSION = [("convert", step) for step in STEPS]
 LATER = [
     ("convert", "made"),
@@ -40,18 +44,20 @@ def whole(intake: IntakeWorld, dropped: dict[str, bytes]) -> None:
     assert dropped in (intake.tree("inbox"), intake.tree("archive")), intake.log()
 
 
-def all_well(intake: IntakeWorld, dropped: dict[str, bytes], name: str = "Tales") -> None:
-    """The book is made once, tagged, delivered, its sources are put away, and nothing else is there."""
-    assert intake.states() == {f"{stage}/{name}": "done" for stage in ("convert", "tag", "deliver")}
-    (found,) = intake.finished(name).values()
-    assert (found.state, found.deliveries["shelf"].state) == ("tagged", "delivered")
-    assert intake.in_library() == [f"Ann Author/{name}/{name}.m4b"]
+def all_well(intake: IntakeWorld, dropped: dict[str, bytes], *names: str) -> None:
+    """Each book is made once, tagged, delivered, its sources are put away, and nothing else is there."""
+    names = names or ("Tales",)
+    stages = ("convert", "tag", "deliver")
+    assert intake.states() == {f"{stage}/{name}": "done" for stage in stages for name in names}, intake.log()
+    for found in intake.finished(*names).values():
+        assert (found.state, found.deliveries["shelf"].state) == ("tagged", "delivered")
+    assert intake.in_library() == [f"Ann Author/{name}/{name}.m4b" for name in sorted(names)]
     assert (intake.tree("inbox"), intake.tree("archive"), intake.tree("backup")) == ({}, dropped, dropped)
     assert intake.left_over() == [] and intake.rows("select * from audiobook_todo") == []
     converted = intake.rows(
         "select count(*) as runs from audiobook_run where stage = 'convert' and outcome = 'done'"
     )
-    assert converted[0].runs == 1
+    assert converted[0].runs == len(names)
 
 
 @pytest.mark.fault(catalogue.AUDIOBOOKS_KILLED)
@@ -69,6 +75,27 @@ def test_killed_at_one_step_after_the_other_a_book_is_made_once_and_its_sources_
         assert books == (["Tales"] if (stage, step) in [*LATER, CONVERSION[-1]] else []), (stage, step)
     intake.once()
     all_well(intake, dropped)
+
+
+@pytest.mark.fault(catalogue.AUDIOBOOKS_KILLED)
+def test_killed_at_any_moment_again_and_again_each_book_is_made_once(
+    intake: IntakeWorld, fault_moment: int, record_property
+) -> None:
+    record_property("tries", _KILLS)
+    random = Random(fault_moment)
+    names = ("Tales", "Other", "Third")
+    for name, codec in zip(names, ("m4a", "mp3", "m4b"), strict=True):
+        intake.drop(name, codec=codec, parts=1)
+    dropped = intake.tree("inbox")
+    for _ in range(_KILLS):
+        process = intake.start()
+        wait_until(lambda: False, at_most=random.uniform(0.2, 2.5))
+        with suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        intake.wait(process)
+        intake.give_back()
+    intake.once()
+    all_well(intake, dropped, *names)
 
 
 @pytest.mark.fault(catalogue.AUDIOBOOKS_KILLED)

@@ -280,6 +280,3 @@ def _tell_figures(settings: Settings, database: Database) -> None:
             one.failed,
             sum(figures.backlog.values()),
         )
-
-
-__all__ = ["Intake", "Workshop", "name_here", "once", "pace_of", "run"]
