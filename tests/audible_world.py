@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 
 from medialift.audiobooks import metadata
-from medialift.audiobooks.metadata import Clues, Found, Misfit, Picture, Series, Unsure
+from medialift.audiobooks.metadata import Clues, Found, Misfit, Picture, Unsure
 from medialift.audiobooks.metadata.cache import Cache
 from medialift.audiobooks.metadata.inquiry import Inquiry, inquiry, open_cache, open_client
 from medialift.foundation.backoff import Patience
@@ -114,14 +114,3 @@ def audible(folder: Path, **tagging: Any) -> Iterator[Audible]:
         stand_in.lifted.set()
         server.shutdown()
         server.server_close()
-
-
-def volume(number: str, name: str = "Harbour Tales") -> Series:
-    """A place in a series."""
-    return Series(name, number)
-
-
-def no_fields(found: Found | Unsure) -> Mapping[str, Any]:
-    """What would be written of a look-up that is unsure."""
-    assert isinstance(found, Unsure)
-    return found.local.filled()
