@@ -57,11 +57,6 @@ class Beside:
         """Whether its thread goes on."""
         return self._thread is not None and self._thread.is_alive()
 
-    @property
-    def stopping(self) -> Event:
-        """Set when it is to end: a turn that takes long looks at it."""
-        return self._stop
-
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wanted.clear()

@@ -44,11 +44,6 @@ def holding(
         yield
 
 
-def busy(settings: AudiobooksSettings, name: str) -> bool:
-    """Whether somebody holds the book now."""
-    return locks.busy(_path(settings, _of_book(name)))
-
-
 def _of_book(name: str) -> str:
     """Tagging and delivery are of the same folder in converted; conversion is of one in the inbox."""
     stage, _, book = name.partition("/")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import Connection, text
 
 from medialift.errors import Permanent, Transient
 from medialift.queueing import control, doorbell, items, workers
@@ -138,6 +139,56 @@ def test_an_error_is_tried_again_after_a_delay_and_fails_after_the_last_attempt(
 
     run(books, Doing(failing), pace=replace(QUICK, attempts=3))
     assert books.attempts("a") == [(1, "again"), (2, "again"), (3, "failed")]
+
+
+def test_a_worker_that_runs_until_nothing_can_be_begun_leaves_what_waits_for_a_later_attempt(
+    books: Books,
+) -> None:
+    books.add("1", "2")
+
+    async def fail_the_first(lease: Lease, crew: Crew) -> None:
+        if lease.key == "1":
+            await crew.fail(lease, Transient("The server is busy"), delay=3600)
+        else:
+            await finishing(lease, crew)
+
+    ended = run(books, Doing(fail_the_first), bounds=Bounds(until_idle=True))
+    assert (ended.why, books.state("1"), books.state("2")) == ("done", "ready", "done")
+
+
+def test_a_worker_in_another_thread_is_drained_by_an_event(books: Books) -> None:
+    books.add_many(3)
+    stop = threading.Event()
+
+    async def tell(lease: Lease, crew: Crew) -> None:
+        stop.set()
+        await finishing(lease, crew)
+
+    worker = Worker(
+        books.database, Doing(tell), "one", "books", "calibre", replace(QUICK, batch=1, job_size=1), stop=stop
+    )
+    assert asyncio.run(asyncio.wait_for(worker.run(), 60)).why == "drained"
+    assert books.counts().done >= 1
+
+
+def test_what_is_written_with_a_failure_is_written_with_its_end_and_with_no_other(books: Books) -> None:
+    books.add("1", "2")
+    books.execute("create table noted (key text, state text)")
+
+    async def fail(lease: Lease, crew: Crew) -> None:
+        if lease.key == "2":
+            books.steal("2")
+
+        def note(connection: Connection, state: str) -> None:
+            given = {"key": lease.key, "state": state}
+            connection.execute(text("insert into noted values (:key, :state)"), given)
+
+        await crew.fail(lease, Transient("The server is busy"), delay=0, limit=2, also=note)
+
+    run(books, Doing(fail), bounds=Bounds(seconds=3), pace=replace(QUICK, lease=30.0))
+    with books.database.engine.connect() as connection:
+        noted = connection.execute(text("select key, state from noted order by state desc")).all()
+    assert [tuple(row) for row in noted] == [("1", "ready"), ("1", "failed")]
 
 
 def test_a_handler_that_breaks_fails_its_items_and_not_the_worker(books: Books) -> None:
