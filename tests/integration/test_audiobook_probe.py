@@ -125,7 +125,7 @@ def test_audibles_first_format_and_protected_wma_are_refused(tmp_path: Path) -> 
             probe(tmp_path / name, FFMPEG)
 
 
-@pytest.mark.parametrize("codec", ["mp3", "m4a", "m4b", "ogg", "opus", "wma", "wav"])
+@pytest.mark.parametrize("codec", ["mp3", "m4a", "m4b", "aac", "ogg", "opus", "wma", "wav"])
 @pytest.mark.parametrize("keep", [0.04, 0.93])
 def test_a_file_whose_end_is_missing_is_refused(codec: str, keep: float, tmp_path: Path) -> None:
     whole = speak(TEXT, tmp_path / "whole", codec=codec, seconds=6, bitrate="96k")

@@ -8,6 +8,7 @@ container that writes down its own size is asked:
     wav   the size of the chunk `data`; 0 and 0xFFFFFFFF mean that it was never written
     asf   the file properties object
     ogg   the last page must be whole
+    aac   the last frame (ADTS) must be whole
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ _OGG_HEADER = 27
 _ASF_HEADER = 1 << 16
 _ASF_PROPERTIES = bytes.fromhex("a1dcab8c47a9cf118ee400c00c205365")
 _BROADCAST = 1
+_ADTS_LAST = 1 << 16  # eight of the largest frames
+_ADTS_HEADER = 7
+_ADTS_IN_A_ROW = 3  # so many frames that lie one behind the other are no chance
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,8 @@ def claim(path: Path, container: str) -> Claim:
             return Claim(_of_asf(file))
         if container == "ogg":
             return Claim(_of_ogg(file, size))
+        if container == "aac":
+            return Claim(_of_adts(file, size))
     return Claim()
 
 
@@ -143,3 +149,22 @@ def _of_ogg(file: BinaryIO, size: int) -> int | None:
     if len(head) < _OGG_HEADER or len(segments) < head[26]:
         return size + 1
     return start + at + _OGG_HEADER + len(segments) + sum(segments)
+
+
+def _of_adts(file: BinaryIO, size: int) -> int | None:
+    start = max(0, size - _ADTS_LAST)
+    file.seek(start)
+    tail = file.read()
+    for first in range(len(tail)):
+        at, frames = first, 0
+        while at + _ADTS_HEADER <= len(tail) and tail[at] == 0xFF and tail[at + 1] & 0xF6 == 0xF0:
+            length = (tail[at + 3] & 0x03) << 11 | tail[at + 4] << 3 | tail[at + 5] >> 5
+            if length < _ADTS_HEADER:
+                break
+            at, frames = at + length, frames + 1
+        if frames >= _ADTS_IN_A_ROW:
+            if at < len(tail) < at + _ADTS_HEADER and tail[at] == 0xFF:
+                return start + at + _ADTS_HEADER
+            # Behind the last frame may lie a tag: then nothing is known.
+            return start + at if at >= len(tail) else None
+    return None
