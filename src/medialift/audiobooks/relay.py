@@ -168,12 +168,13 @@ def pour(source: int, sink: int, watch: Watch, at_most: int | None = None) -> in
     room.register(sink, select.POLLOUT)
     while at_most is None or moved < at_most:
         watch.check()
-        if not full.poll(_TICK_SECONDS * 1000) or not room.poll(_TICK_SECONDS * 1000):
-            continue
         wanted = _PIPE_BYTES if at_most is None else min(_PIPE_BYTES, at_most - moved)
         try:
             piece = os.splice(source, sink, wanted, flags=os.SPLICE_F_NONBLOCK)
         except BlockingIOError:
+            # One of them holds it up; which one is not said.
+            if full.poll(_TICK_SECONDS * 1000):
+                room.poll(_TICK_SECONDS * 1000)
             continue
         if not piece:
             break
