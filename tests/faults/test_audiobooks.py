@@ -128,7 +128,7 @@ def mounted(place: Path, *how: str) -> Iterator[Path]:
 @pytest.fixture
 def small_disk(tmp_path: Path, ledger_url: str, intake_hands: Hands) -> Iterator[IntakeWorld]:
     """An intake of which all folders are on one small disk."""
-    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=128m", "tmpfs") as disk:
+    with mounted(tmp_path / "disk", "-t", "tmpfs", "-o", "size=56m", "tmpfs") as disk:
         world = IntakeWorld(disk, ledger_url, intake_hands)
         yield world
         world.database.close()
