@@ -103,7 +103,7 @@ def service(image: str, folder: Path) -> Iterator[Callable[[], str]]:
         address = (inspect("container", DATABASE) or {})["NetworkSettings"]["IPAddress"]
         docker(
             *("run", "--detach", "--name", SERVICE, "--label", f"{LABEL}=test"),
-            *("--health-interval", "1s", "--health-retries", "3", "--health-start-period", "30s"),
+            *("--health-interval", "1s", "--health-retries", "2", "--health-start-period", "30s"),
             *("--env", "PUID=1026", "--env", "PGID=100"),
             *("--env", f"MEDIALIFT_DATABASE__URL=postgresql://medialift:ledger@{address}/medialift"),
             # The names that auto-m4b had, and ours.
@@ -145,9 +145,6 @@ def test_a_book_goes_through_and_the_container_says_that_it_is_well_until_its_le
     assert comes(lambda: service() == "unhealthy"), docker("logs", SERVICE)
     log = (inspect("container", SERVICE) or {})["State"]["Health"]["Log"]
     assert "database" in log[-1]["Output"].lower()
-    began = time.monotonic()
-    docker("stop", "--time", "60", SERVICE)
-    assert time.monotonic() - began < 60, "SIGTERM did not end it"
 
 
 def test_the_base_is_pinned_and_nothing_is_bound_to_one_architecture() -> None:
