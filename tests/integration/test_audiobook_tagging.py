@@ -422,7 +422,9 @@ def no_answer(_url):
 
 
 @pytest.mark.parametrize(
-    "fetch", [lambda _url: (b"<html>", ()), lambda _url: (None, ["Nothing there"]), no_answer], ids=str
+    "fetch",
+    [lambda _url: (b"<html>", ()), lambda _url: (None, ["Nothing there"]), no_answer],
+    ids=["no picture", "nothing there", "no answer"],
 )
 def test_a_bad_cover_is_left_out_and_told_and_the_old_one_stays(folder, tmp_path, fetch):
     old = recordings.picture(tmp_path / "old.png").read_bytes()

@@ -28,7 +28,7 @@ def elsewhere(request: pytest.FixtureRequest, tmp_path: Path):
     folder.rmdir()
 
 
-@pytest.mark.parametrize("content", [b"", b"one", _CONTENT])
+@pytest.mark.parametrize("content", [b"", b"one", _CONTENT], ids=["empty", "short", "long"])
 def test_a_copy_is_the_same_on_any_file_system(content: bytes, elsewhere: Path, tmp_path: Path) -> None:
     (elsewhere / "a").write_bytes(content)
     copy(elsewhere / "a", tmp_path / "b")
