@@ -13,11 +13,12 @@ NOON = datetime(2020, 1, 2, 12, tzinfo=UTC)
 NOTHING = Totals()
 
 
-def status(*items, lifetime=NOTHING, recent=(), failures=(), backlog=None, control=None):
+def status(*items, lifetime=NOTHING, recent=(), failures=(), backlog=None, control=None, hindered=()):
+    todo = len(hindered)
     figures = Figures(
-        lifetime, NOTHING, Tagged(tagged=3, person=1), Tagged(), 2, None, {}, backlog or {}, 5_000_000, 0
+        lifetime, NOTHING, Tagged(tagged=3, person=1), Tagged(), 2, None, {}, backlog or {}, 5_000_000, todo
     )
-    return Status("audiobooks", figures, recent, failures, items, (), control or Control(), ())
+    return Status("audiobooks", figures, recent, failures, items, (), control or Control(), hindered)
 
 
 def lines(capsys):
@@ -77,6 +78,16 @@ def test_what_needs_a_person_tells_what_to_type(capsys):
     assert "medialift audiobooks approve 'Two Books'" in told
     assert "medialift audiobooks retry deliver/Other" in told
     assert told.endswith("✗ Mixed (convert, refused)\n      It can be read in two ways")
+
+
+def test_what_could_not_be_done_after_a_book_is_told_in_sentences(capsys):
+    detail = {"name": "Ledger", "book": {"key": "Ada/Ledger"}}
+    one = {"what": "complete", "tries": 2, "error": "It may not be moved: x. Give rights.", "detail": detail}
+    shown.status(Face(as_json=False), status(hindered=(one,)).to_dict())
+    said = (
+        "  ! Ledger: its sources could not be put away, 2 tries so far: It may not be moved: x. Give rights."
+    )
+    assert said in lines(capsys)
 
 
 def test_an_inbox_without_anything_says_so(capsys):

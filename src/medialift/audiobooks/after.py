@@ -3,6 +3,7 @@ books moved aside, people told. Each is one that may be done twice, so a crash i
 
 from __future__ import annotations
 
+import errno
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -14,10 +15,11 @@ from sqlalchemy import Connection
 from medialift.audiobooks import book_record, failures, notices, sources, todo
 from medialift.audiobooks import manifest as manifests
 from medialift.audiobooks.holding import holding
+from medialift.audiobooks.listing import shown
 from medialift.audiobooks.plugins import Plugins
 from medialift.audiobooks.stages import CONVERT, TAG, key_of
 from medialift.audiobooks.todo import Todo
-from medialift.errors import MedialiftError, from_dict
+from medialift.errors import MedialiftError, Transient, from_dict
 from medialift.queueing.crew import AWAY
 from medialift.queueing.database import Database
 from medialift.settings import Settings
@@ -72,8 +74,9 @@ class After:
         except AWAY:
             raise
         except Exception as error:  # whatever it was, the others are done still
-            said = str(error) if isinstance(error, MedialiftError | OSError) else repr(error)
-            _log.warning("%s is put off: %s", one.what, said, exc_info=not isinstance(error, MedialiftError))
+            said = hindrance(error)
+            known = isinstance(error, MedialiftError | OSError)
+            _log.warning("%s is put off: %s", one.what, said, exc_info=not known)
             delay = min(_LONGEST_DELAY, _FIRST_DELAY * 2.0**one.tries)
             self._write(lambda connection: todo.later(connection, one, said, delay=delay))
             return False
@@ -153,3 +156,16 @@ class After:
     def _write(self, what: Callable[[Connection], object]) -> None:
         with self.database.engine.begin() as connection:
             what(connection)
+
+
+def hindrance(error: Exception) -> str:
+    """Why something could not be done, as people are told; of a right that is missing also how to give it."""
+    if isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM):
+        return str(
+            Transient(
+                "The service may not move or remove what lies there",
+                shown(error.filename or "a file"),
+                "Give its user or its group the right to write in the folder that holds it (chown, chgrp)",
+            )
+        )
+    return str(error) if isinstance(error, MedialiftError | OSError) else repr(error)

@@ -15,6 +15,11 @@ from medialift.foundation.units import format_duration, format_size
 _DOING = {"convert": "converting", "tag": "tagging", "deliver": "delivering"}
 _MARKS = {"person": "?", "refused": "✗", "failed": "✗"}
 _SHOWN = 20
+_AFTER = {
+    "complete": "its sources could not be put away",
+    "put_aside": "it failed and could not be moved aside",
+    "tell": "people could not be told",
+}
 
 
 class Position:
@@ -61,12 +66,19 @@ def status(face: Face, told: dict[str, Any]) -> None:
     if told["todo"]:
         line(f"after the books: {told['todo']} sources to be put away, or people to be told")
     for one in told["hindered"]:
-        line(f"  ! {one.get('error_text') or one}")
+        line(
+            f"  ! {_about(one['detail'])}: {_AFTER[one['what']]}, {one['tries']} tries so far: {one['error']}"
+        )
     _working(face, told["working"])
     _conversions(face, told["recent"])
     _failures(face, told["failures"])
     _queue(face, told["queue"])
     _for_person(face, told["for_person"])
+
+
+def _about(detail: dict[str, Any]) -> str:
+    """The book that something remains to be done for."""
+    return str(detail.get("name") or detail.get("book", {}).get("key") or detail.get("title") or "a book")
 
 
 def once(face: Face, done: dict[str, Any]) -> None:
