@@ -20,6 +20,8 @@ SAMPLE_BYTES = 4
 """Of one channel: 32-bit floats, as decoders and encoders have them."""
 _TOGETHER = 24
 """Parts that one ffmpeg decodes: each of them is open from its start on, and costs memory."""
+_QUEUED = "256"
+"""Packets that are read ahead of each part: with ffmpeg's own 8, its threads wake each other for each."""
 _BATCHED = "asetnsamples=n=16384:p=0"
 """Fewer and larger pieces are written: each costs as much, however small it is."""
 _DECODED = re.compile(r"Input stream #(\d+):\d+ \(audio\):.*?frames decoded \((\d+) samples\)")
@@ -77,7 +79,8 @@ def argv(programs: Programs, group: Group, form: Format, *, until: float | None 
     layout = "mono" if form.channels == 1 else "stereo"
     for number, source in enumerate(group.sources):
         # Only files, whatever a list that calls itself audio may name.
-        words += ["-protocol_whitelist", "file", "-i", f"file:{source.path}"]
+        ahead = ["-thread_queue_size", _QUEUED] if len(group.sources) > 1 else []
+        words += [*ahead, "-protocol_whitelist", "file", "-i", f"file:{source.path}"]
         end = heard(source)
         steps = [
             *([f"atrim=end_sample={end}"] if end else []),

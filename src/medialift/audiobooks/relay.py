@@ -23,6 +23,9 @@ from medialift.foundation.waiting import Clock, SystemClock
 
 _PIPE_BYTES = 1 << 20
 _TICK_SECONDS = 0.2
+_DRAIN_SECONDS = 0.02
+"""A full pipe is given so long to empty: woken for every free page of it, we would be a load of our own. Not
+even 50 MB a second, which no encoder takes, empty it within."""
 _DYING_SECONDS = 2.0
 _SPOKEN_BYTES = 1 << 20
 """How much of what a program complains is read, from its end: of a damaged file there may be no end of it."""
@@ -163,9 +166,8 @@ def pour(source: int, sink: int, watch: Watch, at_most: int | None = None) -> in
         Transient: as `Watch.check`.
     """
     moved = 0
-    full, room = select.poll(), select.poll()
+    full = select.poll()
     full.register(source, select.POLLIN)
-    room.register(sink, select.POLLOUT)
     while at_most is None or moved < at_most:
         watch.check()
         wanted = _PIPE_BYTES if at_most is None else min(_PIPE_BYTES, at_most - moved)
@@ -174,7 +176,7 @@ def pour(source: int, sink: int, watch: Watch, at_most: int | None = None) -> in
         except BlockingIOError:
             # One of them holds it up; which one is not said.
             if full.poll(_TICK_SECONDS * 1000):
-                room.poll(_TICK_SECONDS * 1000)
+                watch.stop.wait(_DRAIN_SECONDS)
             continue
         if not piece:
             break
