@@ -70,7 +70,7 @@ def folder(tmp_path):
         codec="m4b",
         seconds=SECONDS,
         chapters=[(0, "One"), (1.5, "Two")],
-        tags={"title": "Track 1", "artist": "nobody"},
+        tags={"title": "Track 1", "artist": EDITION.authors[0]},
     )
     raw = MP4(file)
     raw.tags["©mvi"] = [9]

@@ -264,7 +264,9 @@ class _Tagging:
         before = self.manifest.tagging
         return (
             self.settings.tagging.tagger == before.tagger == "beets"
-            and before.metadata == known
+            and before.metadata is not None
+            # Which of two catalogues said the same thing first is nothing that is written.
+            and replace(before.metadata, origin={}) == replace(known, origin={})
             and self.manifest.localisation.scheme == self.scheme
             and before.sha256 == _digest(self.file)
         )
