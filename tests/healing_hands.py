@@ -14,6 +14,7 @@ from sqlalchemy import text
 from medialift.foundation.waiting import wait_until
 from medialift.healing import care
 from medialift.healing.history import Entry, latest
+from medialift.healing.pipeline import Pipeline
 from medialift.queueing import workers
 from medialift.queueing.database import Database
 from tests.healing_fleet import ProcessFleet
@@ -26,8 +27,8 @@ HOST = socket.gethostname()
 class Host:
     """Workers of the pipeline books, named as their units would name them."""
 
-    def __init__(self, folder: Path, database: Database, fleet: ProcessFleet) -> None:
-        self.folder, self.database, self.fleet = folder, database, fleet
+    def __init__(self, folder: Path, database: Database, fleet: ProcessFleet, others: ProcessFleet) -> None:
+        self.folder, self.database, self.fleet, self._others = folder, database, fleet, others
         self.books = Books(database)
         self.config = folder / "healing.toml"
         self.settings()
@@ -53,6 +54,10 @@ class Host:
         self.books.read(care.pause, name, why=why, cause=cause)
         self.fleet.disable(name)
         self.fleet.stop(name, at_most=20)
+
+    def fleet_of(self, pipeline: Pipeline) -> ProcessFleet:
+        """Its workers are those of the books; of every other pipeline it has none."""
+        return self.fleet if pipeline.name == "books" else self._others
 
     def active(self) -> list[str]:
         return [one.name for one in self.fleet.members() if one.active]
@@ -83,5 +88,5 @@ def host(folder: Path, database: Database) -> Iterator[Host]:
     def command(name: str, number: int, release: Path | None) -> list[str]:
         return [sys.executable, "-m", "tests.queue_worker", database.url, name, "--heartbeat", "0.2"]
 
-    with ProcessFleet(command, folder, host=HOST) as fleet:
-        yield Host(folder, database, fleet)
+    with ProcessFleet(command, folder, host=HOST) as fleet, ProcessFleet(command, folder) as others:
+        yield Host(folder, database, fleet, others)

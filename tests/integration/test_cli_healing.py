@@ -46,8 +46,8 @@ class Cli:
 def here(tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
     with host(tmp_path, database) as made:
         # Where systemd would be asked: the one border that a test cannot have.
-        monkeypatch.setattr(standing, "fleets", lambda _pipeline: made.fleet)
-        monkeypatch.setattr(assembly, "fleets", lambda _stop: lambda _pipeline: made.fleet)
+        monkeypatch.setattr(standing, "fleets", made.fleet_of)
+        monkeypatch.setattr(assembly, "fleets", lambda _stop: made.fleet_of)
         yield made
 
 
