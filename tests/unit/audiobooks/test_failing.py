@@ -46,9 +46,9 @@ def test_what_nobody_foresaw_is_tried_once_more_and_names_the_log_without_a_secr
     ("number", "kind"), [(errno.ENOSPC, Transient), (errno.EIO, Transient), (errno.EROFS, Permanent)]
 )
 def test_an_error_of_the_system_names_the_file(number: int, kind: type[Exception]) -> None:
-    error = OSError(number, "Something", "/srv/audiobooks/work/x")
+    error = OSError(number, "Something", "/srv/audiobooks/scratch/x")
     told = meaning(error, "convert", 1, SETTINGS).error
-    assert isinstance(told, kind) and "/srv/audiobooks/work/x" in str(told)
+    assert isinstance(told, kind) and "/srv/audiobooks/scratch/x" in str(told)
 
 
 def test_an_error_that_may_not_be_read_says_who_must_be_let_in() -> None:
