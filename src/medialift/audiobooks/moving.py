@@ -362,7 +362,8 @@ def _remove_listed(hidden: Path, source: Path) -> None:
 def _put_back(hidden: Path, source: Path) -> None:
     """Give what is out of sight its name again, together with what has come into its place meanwhile."""
     if hidden.is_dir():
-        (hidden / _LIST).unlink(missing_ok=True)
+        for path in [hidden / _LIST, *hidden.glob(f".{_LIST}.*.part")]:
+            path.unlink(missing_ok=True)
     if source.is_dir() and hidden.is_dir() and not hidden.is_symlink():
         for path in list(_files(source)):
             back = hidden / path.relative_to(source)
@@ -384,11 +385,16 @@ def _walk(
 ) -> Iterator[tuple[Path, list[str]]]:
     """Folders from the top, and the names of all that is no folder in each; a link is one only to follow."""
     with os.scandir(top) as entries:
-        found = [entry for entry in entries if not skip(entry.name) and entry.name != _LIST]
+        found = [entry for entry in entries if not skip(entry.name) and not _is_list(entry.name)]
     folders = {entry.name for entry in found if entry.is_dir(follow_symlinks=follow)}
     yield top, sorted(entry.name for entry in found if entry.name not in folders)
     for name in sorted(folders):
         yield from _walk(top / name, skip, follow=follow)
+
+
+def _is_list(name: str) -> bool:
+    """Whether it is the list of what may go, or what a crash left of writing it."""
+    return name == _LIST or (name.startswith(f".{_LIST}.") and name.endswith(".part"))
 
 
 def _hidden(source: Path) -> Path:

@@ -328,6 +328,21 @@ def test_a_crash_while_late_files_are_left_behind_leaves_all_in_its_place(tmp_pa
     assert [path.name for path in (tmp_path / "inbox").iterdir()] == ["Sea"]
 
 
+def test_a_crash_while_what_may_go_is_listed_leaves_nothing_of_the_list(tmp_path, other_file_system):
+    source = lay(tmp_path / "Sea", {"CD1": tracks(1, 2)})
+    before = files(source)
+    program = (
+        "import os, sys; from pathlib import Path; from medialift.audiobooks import moving;"
+        "os.replace = lambda *_a, **_k: os.kill(os.getpid(), 9);"
+        "Path.replace = os.replace;"
+        "moving.move(Path(sys.argv[1]), Path(sys.argv[2]))"
+    )
+    assert killed(program, source, other_file_system / "Sea", when=lambda: False) == -9
+    assert any(name.endswith(".part") for name in files(tmp_path))
+    moving.resume(source)
+    assert files(source) == before
+
+
 @pytest.mark.parametrize("moment", ["copying", "published", "removing"])
 def test_whenever_a_move_between_file_systems_is_killed_nothing_is_lost(tmp_path, other_file_system, moment):
     source = lay(tmp_path / "Sea", {"CD1": {f"{n}.mp3": 10 + n for n in range(150)}, "CD2": tracks(1)})

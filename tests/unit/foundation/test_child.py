@@ -9,7 +9,7 @@ import pytest
 
 from medialift.foundation.child import Child, Late
 from medialift.foundation.jobs import Stopped
-from medialift.foundation.waiting import SystemClock
+from medialift.foundation.waiting import SystemClock, wait_until
 
 CLOCK = SystemClock()
 
@@ -40,7 +40,14 @@ def test_one_that_says_nothing_is_left_at_the_deadline_and_killed_with_all_that_
     with pytest.raises(Late), child(f"sleep 600 & echo $! > {tmp_path}/pid; wait") as one:
         one.more(CLOCK.monotonic() + 0.5)
     stat = Path("/proc") / (tmp_path / "pid").read_text().strip() / "stat"
-    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z"
+
+    def gone() -> bool:
+        try:
+            return stat.read_text().rpartition(")")[2].split()[0] == "Z"
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+
+    assert wait_until(gone, at_most=10, every=0.01, clock=CLOCK)
 
 
 def test_a_stop_ends_listening_and_waiting_at_once() -> None:
