@@ -710,6 +710,96 @@ class HealingSettings(_Section):
     scaling: ScalingSettings = ScalingSettings()
 
 
+class DashboardSettings(_Section):
+    """The dashboard: its pages and its API."""
+
+    host: str = Field(
+        default="127.0.0.1",
+        min_length=1,
+        description="address that it listens on; while nobody may log in, a loopback one only",
+    )
+    port: int = Field(default=8790, ge=0, le=65535, description="its port; 0: any free one")
+    base_path: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*$",
+        examples=["/medialift"],
+        description="path that a reverse proxy serves it under",
+    )
+    public_url: WebAddress | Literal[""] = Field(
+        default="",
+        examples=["https://media.example.org"],
+        description="address that browsers use; https there makes the session's cookie secure",
+    )
+    proxy_addresses: tuple[str, ...] = Field(
+        default=(),
+        examples=[["127.0.0.1", "10.0.0.0/24"]],
+        description="addresses and networks of reverse proxies whose headers are believed",
+    )
+    proxy_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9-]*$",
+        examples=["Remote-User"],
+        description="header in which such a proxy names who has logged in; empty: none is believed",
+    )
+    proxy_scope: Literal["read", "act", "admin"] = Field(
+        default="read", description="what somebody may do whom a proxy names and who is no person here"
+    )
+    session_lifetime: Duration = Field(
+        default=43_200.0, gt=0, description="time after which one logs in again"
+    )
+    login_attempts: int = Field(
+        default=5, ge=1, description="failed logins within login_window that are taken"
+    )
+    login_window: Duration = Field(default=300.0, gt=0, description="time in which failed logins are counted")
+    listeners: int = Field(default=100, ge=1, description="browsers that are kept up to date at once")
+
+
+class DiagnosticsSettings(_Section):
+    """The record of a job's HTTP traffic (batch debug logging)."""
+
+    folder: AbsolutePath = Field(
+        default=Path("/var/lib/medialift/diagnostics"), description="one file per job that was recorded"
+    )
+    batch_debug: bool = Field(
+        default=False,
+        description="record every job, whatever the switch in the ledger says; MEDIALIFT_BATCH_DEBUG too",
+    )
+    body_bytes: Size = Field(default=2048, ge=0, description="bytes kept of the body of each error")
+    file_bytes: Size = Field(
+        default=100_000, ge=10_000, description="size of one job's record, beyond which only figures are kept"
+    )
+    keep: Duration = Field(default=604_800.0, gt=0, description="how long records are kept")
+
+
+class PostersSettings(_Section):
+    """Posters from Jellyfin."""
+
+    url: WebAddress = Field(default="http://127.0.0.1:8096", description="address of Jellyfin")
+    key_file: AbsolutePath | None = Field(
+        default=None, description="file with its API key, readable by its owner only (0600)"
+    )
+    folder: AbsolutePath = Field(
+        default=Path("/srv/posters"), description="folder that posters are written to"
+    )
+    collection: str = Field(
+        default="jellyfin", pattern=r"^[a-z0-9][a-z0-9_-]*$", description="name of this server in the ledger"
+    )
+    image: Literal["Primary", "Backdrop", "Logo", "Thumb", "Banner"] = Field(
+        default="Primary", description="which picture of an item"
+    )
+    session: Literal["shared", "per_request"] = Field(
+        default="shared", description="one HTTP session for all requests, or a new one for each"
+    )
+    interval: Duration = Field(default=0.1, ge=0, description="time between the starts of two requests")
+    concurrency: int = Field(default=4, ge=1, le=64, description="posters in flight at once")
+    timeout: Duration = Field(default=30.0, gt=0, description="longest that a request may take")
+    max_retries: int = Field(
+        default=5, ge=0, description="tries after the first one, of errors that may pass"
+    )
+    retry_base: Duration = Field(default=2.0, gt=0, description="time before the first of them; then doubled")
+    max_bytes: Size = Field(default=50_000_000, ge=1, description="largest picture that is taken")
+
+
 class RuntimeSettings(_Section):
     """How this program behaves."""
 
@@ -739,6 +829,9 @@ class Settings(BaseSettings):
     audiobooks: AudiobooksSettings = AudiobooksSettings()
     workers: WorkerSettings = WorkerSettings()
     healing: HealingSettings = HealingSettings()
+    posters: PostersSettings = PostersSettings()
+    diagnostics: DiagnosticsSettings = DiagnosticsSettings()
+    dashboard: DashboardSettings = DashboardSettings()
     runtime: RuntimeSettings = RuntimeSettings()
 
     @classmethod

@@ -1,0 +1,1 @@
+"""Posters: pictures of a Jellyfin library, downloaded in bulk and put back, each once and proven."""
