@@ -13,6 +13,7 @@ from sqlalchemy import (
     Identity,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Sequence,
     SmallInteger,
@@ -38,6 +39,7 @@ ITEM_STATES = ("ready", "leased", "done", "skipped", "failed", "paused", "cancel
 FINISHED_STATES = ("done", "skipped", "failed", "cancelled")
 WORKER_STATES = ("running", "draining", "paused", "gone")
 CARE_STATES = ("well", "verifying", "ill", "paused")
+SCOPES = ("read", "act", "admin")
 FINDING_KINDS = (
     "finding",
     "decision",
@@ -218,6 +220,8 @@ event = Table(
     comment="Who changed what by hand, and what the supervisor did",
 )
 Index("event_at", event.c.at)
+Index("event_who", event.c.who, event.c.id)
+Index("event_what", event.c.what, event.c.id)
 
 control = Table(
     "control",
@@ -334,3 +338,68 @@ model_usage = Table(
     Column("asked", Integer, nullable=False, server_default="0"),
     comment="What the language model took on each day (UTC)",
 )
+
+# Who may use the dashboard.
+
+person = Table(
+    "person",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("password", Text, nullable=False, comment="Hashed by argon2id"),
+    Column("scope", Text, nullable=False, server_default="read"),
+    Column("disabled", Boolean, nullable=False, server_default="false"),
+    _moment("created", now=True),
+    _moment("changed", now=True),
+    CheckConstraint(f"scope in {SCOPES}", name="scope"),
+    comment="Who may log in to the dashboard",
+)
+
+access_token = Table(
+    "access_token",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column(
+        "person",
+        Text,
+        ForeignKey("person.name", ondelete="CASCADE"),
+        comment="Whose it is: it can do no more than they; null: nobody's",
+    ),
+    Column("hash", LargeBinary, nullable=False, comment="SHA-256 of the token"),
+    Column("scope", Text, nullable=False, server_default="read"),
+    _moment("created", now=True),
+    Column("expires", DateTime(timezone=True), comment="null: never"),
+    Column("used", DateTime(timezone=True), comment="To the minute"),
+    UniqueConstraint("name"),
+    UniqueConstraint("hash"),
+    CheckConstraint(f"scope in {SCOPES}", name="scope"),
+    comment="What programs show instead of a password",
+)
+Index("access_token_person", access_token.c.person)
+
+browser_session = Table(
+    "browser_session",
+    metadata,
+    Column("hash", LargeBinary, primary_key=True, comment="SHA-256 of the cookie's value"),
+    Column("person", Text, ForeignKey("person.name", ondelete="CASCADE"), nullable=False),
+    Column("csrf", Text, nullable=False, comment="What each form of this session has to bring back"),
+    _moment("created", now=True),
+    _moment("seen", now=True),
+    _moment("expires"),
+    Column("address", Text, nullable=False, server_default=""),
+    Column("agent", Text, nullable=False, server_default="", comment="The browser, in its own words"),
+    comment="Browsers that somebody logged in with",
+)
+Index("browser_session_person", browser_session.c.person)
+
+login_failure = Table(
+    "login_failure",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    _moment("at", now=True),
+    Column("name", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    comment="Logins that failed a short while ago: too many, and no more are taken",
+)
+Index("login_failure_name", login_failure.c.name, login_failure.c.at)
+Index("login_failure_address", login_failure.c.address, login_failure.c.at)
