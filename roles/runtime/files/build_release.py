@@ -1,8 +1,10 @@
 """Build the wheel of a checkout once, under a version that says what is in it. Runs on the controller.
 
 Prints {"version": "0.1.0+3f2a…", "wheel": path, "built": bool}. The version ends in a hash of everything
-that a release is made of: the sources, pyproject.toml and the lock of the dependencies. So the same checkout
+that a release is made of: the sources, pyproject.toml and the locks of the dependencies. So the same checkout
 is the same release wherever it is built, and a changed one is another.
+
+The scripts that the dashboard takes from npm are in the wheel and not in the hash: their lock file is.
 """
 
 from __future__ import annotations
@@ -21,13 +23,21 @@ from pathlib import Path
 
 LOCK = "requirements/runtime.txt"
 SHORT_HASH = 12
+FRONTEND = "src/medialift/web/frontend"
+VENDOR = "src/medialift/web/static/vendor"
 
 
 def sources(checkout: Path) -> list[Path]:
     """The files that a release is made of, in a fixed order, without caches and editor droppings."""
     package = (path for path in (checkout / "src" / "medialift").rglob("*") if path.is_file())
+    # Also what a build under way has not moved to its place yet.
+    fetched = (str(checkout / VENDOR), str(checkout / FRONTEND / "node_modules"))
     kept = [
-        path for path in package if "__pycache__" not in path.parts and not path.name.endswith(("~", ".swp"))
+        path
+        for path in package
+        if "__pycache__" not in path.parts
+        and not path.name.endswith(("~", ".swp"))
+        and not str(path).startswith(fetched)
     ]
     return [checkout / "pyproject.toml", checkout / LOCK, *sorted(kept)]
 
@@ -43,11 +53,23 @@ def release_version(checkout: Path) -> str:
     return f"{project['version']}+{digest.hexdigest()[:SHORT_HASH]}"
 
 
+def vendor(checkout: Path) -> list[Path]:
+    """What the dashboard takes from npm, fetched unless it is there: nothing but a release's files of it."""
+    script = checkout / FRONTEND / "build"
+    if not script.exists():  # a release from before the dashboard
+        return []
+    done = subprocess.run([str(script)], stdout=sys.stderr, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode != 0:
+        sys.exit(f"The dashboard's scripts could not be fetched from npm. {done.stderr.strip()}")
+    return sorted(path for path in (checkout / VENDOR).rglob("*") if path.is_file())
+
+
 def build(checkout: Path, version: str, into: Path) -> Path:
     """Build the wheel in a copy of the sources, so that the checkout stays clean, and move it `into`."""
+    fetched = vendor(checkout)
     with tempfile.TemporaryDirectory() as scratch:
         copy, wheels = Path(scratch, "sources"), Path(scratch, "wheels")
-        for path in [*sources(checkout), checkout / "README.md"]:
+        for path in [*sources(checkout), *fetched, checkout / "README.md"]:
             if path.exists():
                 target = copy / path.relative_to(checkout)
                 target.parent.mkdir(parents=True, exist_ok=True)
