@@ -1,0 +1,1 @@
+"""The dashboard: one API and its pages for everything that runs."""

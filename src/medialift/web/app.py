@@ -1,0 +1,59 @@
+"""The application: its settings, its ledger, and all that answers."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+import medialift
+from medialift.foundation.waiting import Clock, SystemClock
+from medialift.queueing.database import Database
+from medialift.settings import Settings
+from medialift.web import problems, rendering
+from medialift.web.context import Context
+from medialift.web.hardening import Hardened
+from medialift.web.routes import ROUTERS
+
+_FOR_EVER = "public, max-age=31536000, immutable"
+
+
+class _Assets(StaticFiles):
+    """Files whose address changes with their content."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        answer = await super().get_response(path, scope)
+        if answer.status_code == 200:
+            answer.headers["Cache-Control"] = _FOR_EVER
+        return answer
+
+
+def create(settings: Settings, database: Database, *, clock: Clock | None = None) -> FastAPI:
+    """The dashboard of a ledger. Nothing is sent to it yet."""
+    app = FastAPI(
+        title="medialift",
+        version=medialift.__version__,
+        description="Everything that runs: queues, workers, healing, mounts, bursts. "
+        "Times are ISO 8601 in UTC, sizes bytes, durations seconds.",
+        root_path=settings.dashboard.base_path,
+        openapi_url="/api/v1/openapi.json",
+        # Their pages come from another host; ours are made from the same description.
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_name,
+    )
+    app.state.context = Context(
+        settings, database, rendering.environment(settings.dashboard.base_path), clock or SystemClock()
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.mount("/static", _Assets(directory=rendering.STATIC), "static")
+    app.add_middleware(Hardened)
+    return app
+
+
+def _name(route: APIRoute) -> str:
+    return route.name

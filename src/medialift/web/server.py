@@ -1,0 +1,82 @@
+"""The dashboard as a service: listens, answers, and ends without cutting anybody off."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+import uvicorn
+from fastapi import FastAPI
+
+from medialift.errors import Permanent
+from medialift.foundation.waiting import wait_until
+from medialift.queueing.database import Database
+from medialift.settings import Settings
+from medialift.web import app
+
+_GRACE_SECONDS = 10
+_START_SECONDS = 30.0
+
+
+def run(settings: Settings) -> None:
+    """Serve until told to end (SIGTERM, SIGINT). To be called in the main thread.
+
+    Raises:
+        Permanent: the port is taken, or is not ours to take.
+    """
+    with Database.open(settings.database, name="medialift dashboard") as database:
+        database.migrate()
+        with _listening(settings) as listening:
+            _server(app.create(settings, database)).run([listening])
+
+
+@contextmanager
+def serving(settings: Settings, database: Database) -> Iterator[str]:
+    """A dashboard in a thread of this process; its address."""
+    with _listening(settings) as listening:
+        server = _server(app.create(settings, database))
+        thread = Thread(target=server.run, args=([listening],), name="dashboard", daemon=True)
+        thread.start()
+        try:
+            if not wait_until(lambda: server.started, at_most=_START_SECONDS, every=0.01):
+                raise Permanent("The dashboard does not start", str(listening.getsockname()))
+            host, port = listening.getsockname()[:2]
+            yield f"http://{host}:{port}{settings.dashboard.base_path}"
+        finally:
+            server.should_exit = True
+            thread.join(_GRACE_SECONDS * 2)
+
+
+@contextmanager
+def _listening(settings: Settings) -> Iterator[socket.socket]:
+    host, port = settings.dashboard.host, settings.dashboard.port
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        listening = socket.create_server(address[:2], family=family, backlog=128)
+    except OSError as error:
+        raise Permanent(
+            "The dashboard cannot listen there",
+            f"{host}:{port}: {error.strerror or error}",
+            "Change dashboard.host or dashboard.port",
+        ) from error
+    with listening:
+        yield listening
+
+
+def _server(application: FastAPI) -> uvicorn.Server:
+    return uvicorn.Server(
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            date_header=True,
+            # Whom to believe is decided by settings of ours.
+            proxy_headers=False,
+            forwarded_allow_ips="",
+            timeout_graceful_shutdown=_GRACE_SECONDS,
+            lifespan="on",
+        )
+    )
