@@ -9,6 +9,7 @@ from sqlalchemy import (
     Column,
     Date,
     DateTime,
+    Double,
     ForeignKey,
     Identity,
     Index,
@@ -105,6 +106,24 @@ Index(
 )
 Index("item_leased", item.c.lease_until, postgresql_where=text("state = 'leased'"))
 Index("item_failed", item.c.pipeline, item.c.collection, postgresql_where=text("state = 'failed'"))
+# Of what the dashboard lists: neither is written when an item is claimed.
+Index(
+    "item_ended",
+    item.c.pipeline,
+    item.c.collection,
+    item.c.state,
+    item.c.changed,
+    item.c.id,
+    postgresql_where=text("state in ('done', 'skipped', 'failed', 'cancelled', 'paused')"),
+)
+Index(
+    "item_again",
+    item.c.pipeline,
+    item.c.collection,
+    item.c.not_before,
+    item.c.id,
+    postgresql_where=text("state = 'ready' and not_before > created"),
+)
 
 attempt = Table(
     "attempt",
@@ -403,3 +422,74 @@ login_failure = Table(
 )
 Index("login_failure_name", login_failure.c.name, login_failure.c.at)
 Index("login_failure_address", login_failure.c.address, login_failure.c.at)
+
+burst = Table(
+    "burst",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("library", Text, nullable=False, server_default=""),
+    Column("mode", Text, nullable=False, server_default=""),
+    Column("zone", Text, nullable=False, server_default=""),
+    Column("phase", Text, nullable=False, server_default=""),
+    Column("progress", Text, nullable=False, server_default="", comment="What the phase said last"),
+    Column(
+        "outcome", Text, nullable=False, server_default="", comment="ok or failed; empty while it goes on"
+    ),
+    _moment("started", now=True),
+    _moment("ended", nullable=True),
+    _moment("changed", now=True),
+    Column("cost_eur", Double),
+    Column("budget_eur", Double),
+    Column("instance", JSONB),
+    Column("report", JSONB, comment="As medialift.plex.report has it; null before there is one"),
+    Column("sections", JSONB),
+    CheckConstraint("outcome in ('', 'ok', 'failed')", name="outcome"),
+    comment="Each burst of Plex, as its controller and the timer at home told of it",
+)
+Index("burst_started", burst.c.started, burst.c.id)
+
+burst_entry = Table(
+    "burst_entry",
+    metadata,
+    Column("burst", Text, ForeignKey("burst.id", ondelete="CASCADE"), primary_key=True),
+    Column(
+        "journal",
+        Text,
+        primary_key=True,
+        comment="Whose: controller or home; each counts its own lines",
+    ),
+    Column("number", Integer, primary_key=True),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("phase", Text, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("outcome", Text),
+    Column("seconds", Double),
+    Column("data", JSONB, nullable=False, server_default="{}"),
+    comment="The lines of a burst's journals",
+)
+Index("burst_entry_at", burst_entry.c.burst, burst_entry.c.at, burst_entry.c.journal, burst_entry.c.number)
+
+mount_state = Table(
+    "mount_state",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("point", Text, primary_key=True),
+    Column("name", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column(
+        "since",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.now(),
+        comment="Since when it is in this state",
+    ),
+    Column(
+        "at",
+        DateTime(timezone=True),
+        nullable=False,
+        server_default=func.now(),
+        comment="When it was looked at last",
+    ),
+    Column("detail", JSONB, nullable=False, server_default="{}"),
+    comment="How each host's monitored mounts stand, as their monitors published it last",
+)
