@@ -16,9 +16,9 @@ from typing import Any
 
 import httpx
 
-from medialift.audiobooks.delivery.token import read_token
 from medialift.errors import MedialiftError, Permanent, Transient
 from medialift.foundation.backoff import Patience, attempts
+from medialift.foundation.token import read_token
 from medialift.settings import DestinationSettings
 
 PATIENCE = Patience(limit=6, at_most=120.0, first=2.0, longest=30.0)

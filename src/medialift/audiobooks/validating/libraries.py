@@ -11,10 +11,10 @@ from pathlib import Path
 
 from medialift.audiobooks.delivery.delivering import library_of
 from medialift.audiobooks.delivery.library import Limits
-from medialift.audiobooks.delivery.token import read_token
 from medialift.audiobooks.validating.fault import Fault, destination, of_error
 from medialift.audiobooks.validating.places import usable
 from medialift.errors import MedialiftError, Permanent, Transient
+from medialift.foundation.token import read_token
 from medialift.settings import AudiobooksSettings, DestinationSettings
 
 _LIBRARY_SECONDS = 20.0
