@@ -125,7 +125,7 @@ class Journal:
         Raises:
             OSError: the journal cannot be written: a run whose journal is lost must not go on.
         """
-        told: dict[str, Any] = _redacted(dict(data or {}))
+        told: dict[str, Any] = redacted(dict(data or {}))
         entry = Entry(round(self._clock.now(), 3), phase, event, outcome, told, seconds)
         line: dict[str, Any] = {"at": entry.at, "phase": phase, "event": event}
         if outcome is not None:
@@ -189,9 +189,14 @@ def entries(path: Path) -> list[Entry]:
 
 def phases(path: Path) -> list[Phase]:
     """The phases of a journal in the order they began; one that began again is there twice."""
+    return phases_of(entries(path))
+
+
+def phases_of(lines: Iterable[Entry]) -> list[Phase]:
+    """The phases that lines of one journal tell of, as `phases`."""
     found: list[Phase] = []
     going: dict[str, int] = {}
-    for entry in entries(path):
+    for entry in lines:
         if entry.event == START:
             going[entry.phase] = len(found)
             found.append(Phase(entry.phase, entry.at, 0.0, RUNNING, dict(entry.data)))
@@ -265,13 +270,14 @@ def set_aside(path: Path) -> Path:
     return path.replace(aside)
 
 
-def _redacted(value: Any) -> Any:
+def redacted(value: Any) -> Any:
+    """JSON in which the secrets of all texts are masked."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, Mapping):
-        return {key: _redacted(item) for key, item in value.items()}
+        return {key: redacted(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_redacted(item) for item in value]
+        return [redacted(item) for item in value]
     return value
 
 
