@@ -1,4 +1,4 @@
-"""A ledger in which everything happened once, so that every figure has a value; and all that is told of it."""
+"""A ledger in which everything happened once, so that each figure has a value; and all that is told of it."""
 
 from __future__ import annotations
 
