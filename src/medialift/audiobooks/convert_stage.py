@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -39,7 +40,7 @@ from medialift.audiobooks.plugins import Plugins
 from medialift.audiobooks.programs import Programs
 from medialift.audiobooks.source import Source
 from medialift.audiobooks.stages import key_of
-from medialift.errors import Transient
+from medialift.errors import MedialiftError, Transient
 from medialift.foundation.units import format_size
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.settings import AudiobooksSettings
@@ -74,6 +75,8 @@ class Order:
         attempt: a name that no other attempt has.
         number: which attempt this is, from 1.
         cores: that it may use.
+        as_it_is: a person wants it not to be encoded.
+        replaces: the name of the book that was made of the same sources before, and is not wanted any more.
     """
 
     book: Book
@@ -81,6 +84,8 @@ class Order:
     attempt: str
     number: int = 1
     cores: int = 1
+    as_it_is: bool = False
+    replaces: str = ""
 
 
 @dataclass(frozen=True)
@@ -188,11 +193,29 @@ class _Making:
             manifest = manifest.changed(plugins={**manifest.plugins, **fields})
             self._next("publishing")
             sources.check(book, settings)
-            named = publishing.publish(stage, settings.converted, manifest, overwrite=settings.overwrite)
+            named = self._publish(stage, manifest)
         self.step("published")
         folder = settings.converted / named.name
         self.problems += self.means.plugins.after("convert", named)
         return Done(book, named, folder, made.kind, tuple(self.problems))
+
+    def _publish(self, stage: Path, manifest: Manifest) -> Manifest:
+        settings, converted = self.means.settings, self.means.settings.converted
+        with holding(settings, key_of("tag", manifest.name), stop=self.stop):
+            before = self._replaced(manifest)
+            if before is not None:
+                # What lies in the libraries is ours still, so that the new one takes its place there.
+                manifest = manifest.changed(deliveries=before.deliveries)
+            overwrite = settings.overwrite or before is not None
+            return publishing.publish(stage, converted, manifest, overwrite=overwrite)
+
+    def _replaced(self, manifest: Manifest) -> Manifest | None:
+        if self.order.replaces != manifest.name:
+            return None
+        with suppress(MedialiftError):
+            before = manifests.read(self.means.settings.converted / manifest.name)
+            return before if before.sources.key == manifest.sources.key else None
+        return None
 
     def _make(self, book: Book, name: str, scratch: Path, stage: Path) -> tuple[Plan, Manifest]:
         settings, programs = self.means.settings, self.means.programs
@@ -202,7 +225,7 @@ class _Making:
         book = check_order(book, found)
         found = sources_of(book, found)
         self._next("deciding")
-        made = plan.decide(found, settings, encoders=self.means.encoders)
+        made = plan.decide(found, settings, encoders=self.means.encoders, as_it_is=self.order.as_it_is)
         self._room(encode.space_needed(found, made))
         self._next("converting")
         converted = encode.convert(

@@ -47,18 +47,30 @@ class Plan:
     why: str
 
 
-def decide(sources: Sequence[Source], settings: AudiobooksSettings, *, encoders: frozenset[str]) -> Plan:
+def decide(
+    sources: Sequence[Source],
+    settings: AudiobooksSettings,
+    *,
+    encoders: frozenset[str],
+    as_it_is: bool = False,
+) -> Plan:
     """Choose over all parts.
 
     A single AAC part in an M4B is passed through, AAC parts of one coding (LC, same rate and channels) are
     joined, all else is encoded. `convert: always`, and a rate or channels in the settings that are not the
     parts' own, have everything encoded.
 
+    Args:
+        as_it_is: nothing is encoded, whatever the settings say.
+
     Raises:
-        Permanent: there is no part, or the encoder that the settings ask for is not there.
+        Permanent: there is no part, or the encoder that the settings ask for is not there; it would have to
+            be encoded and must not be.
     """
     if not sources:
         raise Permanent("A book has no audio files", "")
+    if as_it_is:
+        settings = settings.model_copy(update={"convert": "if_needed", "sample_rate": 0, "channels": 0})
     first = sources[0]
     wanted = _encoding(sources, settings, encoders)
     as_is = (first.bitrate, first.rate, first.channels)
@@ -68,6 +80,12 @@ def decide(sources: Sequence[Source], settings: AudiobooksSettings, *, encoders:
         if all(_splices(source) for source in sources):
             mean = sum(source.bitrate for source in sources) // len(sources)
             return Plan("splice", "aac", mean or first.bitrate, *as_is[1:], "All parts are AAC of one coding")
+    if as_it_is:
+        raise Permanent(
+            f"It cannot be taken without conversion: {wanted.why[:1].lower()}{wanted.why[1:]}",
+            str(first.path.parent),
+            "Take it up again: then it is converted",
+        )
     return wanted
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row, bindparam, text
+from sqlalchemy.dialects.postgresql import JSONB
 
-from medialift.audiobooks import failures
+from medialift.audiobooks import failures, moving
 from medialift.audiobooks.enqueue import REFUSED
 from medialift.audiobooks.holding import holding
 from medialift.audiobooks.stages import CONVERT, PIPELINE, STAGES, key_of, parted
-from medialift.errors import Permanent
+from medialift.errors import Permanent, Transient
 from medialift.queueing import doorbell
 from medialift.queueing.database import Database
 from medialift.settings import AudiobooksSettings
@@ -28,6 +29,10 @@ _NAMED = text(
     "select id, key, state, error_kind, payload from item where pipeline = :pipeline"
     " and collection = :collection and key = any(:keys) order by id"
 )
+_BY_NUMBER = text(
+    "select id, key, state, error_kind, payload, result from item where pipeline = :pipeline"
+    " and collection = :collection and id = any(:ids) order by id"
+)
 # Another order, or the book that the earlier one made would be taken for what is wanted now.
 _AGAIN = text(
     """
@@ -35,9 +40,14 @@ update item
    set state = 'ready', attempts = 0, not_before = now(), cancel = false, result = null, error_kind = null,
        error_text = null, changed = now(),
        fingerprint = payload->'book'->>'fingerprint',
-       payload = (payload - 'put_aside' - 'kept') || jsonb_build_object('order', cast(:order as text))
+       payload = (payload - 'put_aside' - 'kept' - 'as_it_is' - 'replaces')
+                 || jsonb_build_object('order', cast(:order as text)) || cast(:more as jsonb)
  where id = :id and state <> 'leased' returning id
 """
+).bindparams(bindparam("more", type_=JSONB()))
+_AS_IT_IS = text(
+    "update item set payload = payload || '{\"as_it_is\": true}', changed = now()"
+    " where id = :id and state in ('ready', 'paused') returning id"
 )
 _NOT_ASIDE = text("delete from audiobook_todo where item_id = :id and what = 'put_aside'")
 
@@ -51,16 +61,24 @@ class Retried:
 
 
 def retry(
-    settings: AudiobooksSettings, database: Database, keys: Sequence[str], *, every: bool = False
+    settings: AudiobooksSettings,
+    database: Database,
+    keys: Sequence[str] = (),
+    *,
+    items: Sequence[int] = (),
+    every: bool = False,
 ) -> Retried:
     """Take up again what is named, or everything that failed.
+
+    Args:
+        items: books by the numbers of their items; those that there are not are left out.
 
     Raises:
         Permanent: nothing is named; a key is not known, or is refused as it lies; its place in the inbox is
             taken by something else; its sources are not there any more.
         Transient: somebody works on a book.
     """
-    if not keys and not every:
+    if not keys and not items and not every:
         raise Permanent("Nothing is named that is to be done again", "", "Name books, or say all")
     names = {"pipeline": PIPELINE, "collection": settings.collection}
     with database.engine.connect() as connection:
@@ -68,14 +86,67 @@ def retry(
             rows = list(connection.execute(_ALL_FAILED, {**names, "refused": REFUSED}))
         else:
             rows = [row for key in keys for row in _named(connection, names, key)]
+            rows += connection.execute(_BY_NUMBER, {**names, "ids": list(items)})
+    return _taken_up(settings, database, rows, {})
+
+
+def without_conversion(settings: AudiobooksSettings, database: Database, item: int) -> Retried:
+    """Have a book taken as it is: an M4B passes through, AAC parts are joined, and anything else is refused.
+
+    Raises:
+        Permanent: it is no conversion that is still to be done; or as `retry`.
+        Transient: somebody works on the book.
+    """
+    row = _conversion(settings, database, item)
+    if row.state in ("ready", "paused"):
+        with database.engine.begin() as connection:
+            return Retried(int(connection.execute(_AS_IT_IS, {"id": item}).first() is not None))
+    if row.state == "done":
+        raise Permanent("This book is converted already", row.key, "Have it made again first")
+    return _taken_up(settings, database, [row], {"as_it_is": True})
+
+
+def from_scratch(settings: AudiobooksSettings, database: Database, item: int) -> Retried:
+    """Make a book again from its sources, which come back from the archive or the failed folder.
+
+    What was made of them before is replaced when the new book is proven, and so are its copies in libraries.
+
+    Raises:
+        Permanent: it is no conversion; its sources are not there any more; or as `retry`.
+        Transient: somebody works on the book.
+    """
+    row = _conversion(settings, database, item)
+    made = (row.result or {}).get("name", "")
+    return _taken_up(settings, database, [row], {"replaces": made} if made else {}, archived=True)
+
+
+def _conversion(settings: AudiobooksSettings, database: Database, item: int) -> Row[Any]:
+    given = {"pipeline": PIPELINE, "collection": settings.collection, "ids": [item]}
+    with database.engine.connect() as connection:
+        row = connection.execute(_BY_NUMBER, given).one_or_none()
+    if row is None or parted(row.key)[0] != CONVERT:
+        raise Permanent("This is no conversion of this inbox", str(item), "Name the item convert/…")
+    if row.state == "leased":
+        raise Transient("Somebody works on this book", row.key, "Wait until it has ended, or cancel it")
+    return row
+
+
+def _taken_up(
+    settings: AudiobooksSettings,
+    database: Database,
+    rows: Sequence[Row[Any]],
+    more: Mapping[str, Any],
+    *,
+    archived: bool = False,
+) -> Retried:
     count, moved = 0, []
     for row in rows:
         stage, name = parted(row.key)
         with holding(settings, row.key):
-            if stage == CONVERT and _bring_back(settings, row, name):
+            if stage == CONVERT and _bring_back(settings, row, name, archived=archived):
                 moved.append(name)
             with database.engine.begin() as connection:
-                count += _again(connection, row)
+                count += _again(connection, row, more)
     with database.engine.begin() as connection:
         doorbell.ring(connection, PIPELINE, settings.collection, job_size=1)
     return Retried(count, tuple(moved))
@@ -96,7 +167,7 @@ def _named(connection: Connection, names: dict[str, str], key: str) -> list[Row[
     return (open_ones or found)[:1]
 
 
-def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str) -> bool:
+def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str, *, archived: bool = False) -> bool:
     """Have the sources lie in the inbox; whether they had to be moved there."""
     if row.error_kind == REFUSED:
         raise Permanent(
@@ -105,6 +176,9 @@ def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str) -> bool:
     target = settings.inbox / name
     if os.path.lexists(target):
         return False
+    if archived and (kept := _kept(settings, row)) is not None:
+        moving.move(kept, target)
+        return True
     aside = row.payload.get("put_aside")
     if not aside or not Path(aside).exists():
         raise Permanent(
@@ -114,7 +188,16 @@ def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str) -> bool:
     return True
 
 
-def _again(connection: Connection, row: Row[Any]) -> int:
+def _kept(settings: AudiobooksSettings, row: Row[Any]) -> Path | None:
+    """Where the archive has the sources; None when it has not."""
+    if not (kept := str(row.payload.get("kept") or "")):
+        return None
+    path = Path(os.path.normpath(kept))
+    inside = path != settings.archive and path.is_relative_to(settings.archive)
+    return path if inside and os.path.lexists(path) else None
+
+
+def _again(connection: Connection, row: Row[Any], more: Mapping[str, Any]) -> int:
     connection.execute(_NOT_ASIDE, {"id": row.id})
-    given = {"id": row.id, "order": uuid4().hex}
+    given = {"id": row.id, "order": uuid4().hex, "more": dict(more)}
     return int(connection.execute(_AGAIN, given).first() is not None)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import Connection
 
 from medialift.audiobooks import (
+    asked,
     book_record,
     convert_stage,
     delivery,
@@ -100,6 +101,8 @@ class Workshop:
             publishing.attempt_name(settings.collection, lease.item_id, lease.token),
             lease.attempts,
             attempt.cores,
+            as_it_is=bool(lease.payload.get("as_it_is")),
+            replaces=str(lease.payload.get("replaces") or ""),
         )
         done = convert_stage.convert(
             order, self.means, stop=attempt.stop, step=attempt.step, tell=attempt.tell
@@ -135,13 +138,14 @@ class Workshop:
 
     def _tag(self, attempt: Attempt) -> Outcome:
         attempt.step("tagging")
-        tagged = self.tag(attempt.name, stop=attempt.stop)
+        tagged = self.tag(attempt.name, override=asked.override(attempt.lease), stop=attempt.stop)
         manifest, item = tagged.manifest, attempt.lease.item_id
         # Only what nobody is sure of waits here; one that is to be approved waits before its delivery.
         waits = manifest.next_action == "review"
         needs = "; ".join(tagged.needs_person)
 
         def also(connection: Connection) -> None:
+            asked.answered(connection, item)
             self._tagged(connection, item, tagged)
 
         candidates = [one.model_dump(mode="json") for one in manifest.tagging.candidates] if waits else []
@@ -245,6 +249,10 @@ class Workshop:
         name, settings = attempt.name, self.settings
         folder = self.folder(name)
         with holding(settings, key_of(DELIVER, name), stop=attempt.stop):
+            if (approval := asked.approval(attempt.lease)) is not None:
+                delivery.approve(
+                    folder, settings, by=approval.by, now=approval.at, destinations=approval.destinations
+                )
             problems = list(self.means.plugins.before(DELIVER, manifests.read(folder)))
             results = delivery.deliver(folder, settings, stop=attempt.stop)
             manifest = manifests.read(folder)
@@ -261,6 +269,7 @@ class Workshop:
 
         def also(connection: Connection) -> None:
             item, collection = attempt.lease.item_id, settings.collection
+            asked.answered(connection, item)
             if held:
                 told = notices.needs_person(DELIVER, name, why, _HOW_TO_APPROVE)
             else:
