@@ -752,6 +752,17 @@ class DashboardSettings(_Section):
     )
     login_window: Duration = Field(default=300.0, gt=0, description="time in which failed logins are counted")
     listeners: int = Field(default=100, ge=1, description="browsers that are kept up to date at once")
+    url: WebAddress | Literal[""] = Field(
+        default="",
+        examples=["https://media.example.org"],
+        description="address of the dashboard that bursts of Plex are told to; empty: none is",
+    )
+    token: SecretStr = Field(
+        default=SecretStr(""), description="token of the scope act that they are told with"
+    )
+    token_file: AbsolutePath | None = Field(
+        default=None, description="file with that token, readable by its owner only (0600), instead of token"
+    )
 
 
 class DiagnosticsSettings(_Section):
