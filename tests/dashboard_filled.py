@@ -1,0 +1,85 @@
+"""A ledger with something of everything in it, and a dashboard over it: for browsers and for pictures.
+
+What is in it was written by the program's own functions. Some names are scripts: a page that does not escape
+one of them runs it, and its title says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import text
+
+from medialift.audiobooks import operations
+from medialift.queueing.database import Database
+from medialift.settings import Settings
+from medialift.web.access import people
+from medialift.web.server import serving
+from sandbox.house import audiobooks, books, bursts, healing
+from sandbox.house.books import Played
+
+PASSWORD = "correct horse battery"
+PEOPLE = {"ada": "admin", "ben": "act", "cora": "read"}
+BOOKS, DONE = 400, 150
+
+
+@dataclass
+class House:
+    """Everything that runs, and where it is shown."""
+
+    folder: Path
+    database: Database
+    settings: Settings
+    address: str = ""
+    crew: list[Played] = field(default_factory=list)
+
+    def rows(self, statement: str, **given: Any) -> list[Any]:
+        with self.database.engine.begin() as connection:
+            done = connection.execute(text(statement), given)
+            return list(done) if done.returns_rows else []
+
+    def one(self, statement: str, **given: Any) -> Any:
+        """The first column of the one row."""
+        ((found, *_),) = self.rows(statement, **given)
+        return found
+
+    def item(self, key: str) -> int:
+        """The id of an item."""
+        return int(self.one("select id from item where key = :key", key=key))
+
+    def state(self, item: int) -> str:
+        return str(self.one("select state from item where id = :item", item=item))
+
+
+@contextmanager
+def filled(url: str, folder: Path) -> Iterator[House]:
+    """A house whose ledger is at this address; it is shut at the end of the block."""
+    with ExitStack() as stack:
+        database = stack.enter_context(Database(url))
+        catalogue = stack.enter_context(audiobooks.catalogue())
+        library = books.library(folder / "calibre", BOOKS)
+        settings = Settings.model_validate(
+            {
+                "database": {"url": url},
+                "dashboard": {"port": 0},
+                "diagnostics": {"folder": str(folder / "diagnostics")},
+                "books": {"library": str(library), "collection": books.COLLECTION},
+                "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
+            }
+        )
+        house = House(folder, database, settings)
+        books.planned(database, library)
+        house.crew = books.worked_on(database, done=DONE)
+        healing.history_of(database, house.crew)
+        bursts.told(database)
+        audiobooks.stock(folder / "audiobooks/inbox")
+        operations.once(settings)
+        with database.engine.begin() as connection:
+            for name, scope in PEOPLE.items():
+                people.add(connection, name, PASSWORD, scope, who="the owner")
+        house.address = stack.enter_context(serving(settings, database))
+        yield house
