@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from medialift.cli.plex import library, server, work
+from medialift.cli.plex import library, posting, server, work
 
 app = typer.Typer(no_args_is_help=True, help="Plex: its sections, scans, archives and the way home.")
 
@@ -14,6 +14,7 @@ app.command("claim")(server.claim)
 app.command("scan")(work.scan)
 app.command("run")(work.run)
 app.command("report")(work.report)
+app.command("post-journal")(posting.post_journal)
 app.command("export")(library.export)
 app.command("import")(library.import_archive)
 app.command("rollback")(library.rollback)
