@@ -86,6 +86,7 @@ class Crew:
         self.resting_why = ""
         self.current_item: int | None = None
         self.ended = 0
+        self._debug_until = 0.0
         self._keeping, self._attempts, self._backoff = keeping, attempts, backoff
         self._phase = ""
         self._totals = Totals()
@@ -219,6 +220,15 @@ class Crew:
         if self.control.rests:
             return self.control.why
         return self.resting_why if self._keeping.now() < self.rest_until else ""
+
+    def debug_for(self, seconds: float) -> None:
+        """The traffic of jobs is to be recorded for so long from now, as the ledger says."""
+        self._debug_until = self._keeping.now() + seconds
+
+    @property
+    def debugging(self) -> bool:
+        """Whether the switch of the batch debug log is on for this pipeline: it goes off by itself."""
+        return self._keeping.now() < self._debug_until
 
     @property
     def totals(self) -> Totals:

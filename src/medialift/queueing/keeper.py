@@ -16,7 +16,7 @@ from threading import Event, Thread
 from sqlalchemy import Connection
 
 from medialift.errors import Permanent
-from medialift.queueing import claims, control, workers
+from medialift.queueing import claims, control, debug_switch, workers
 from medialift.queueing.crew import AWAY, Crew, gone
 from medialift.queueing.database import Database
 from medialift.queueing.keeping import Keeping
@@ -133,6 +133,7 @@ class Keeper:
         if beat.drain:
             self._in_loop(self.drain)
         crew.control = control.read(connection, self.me.pipeline, self.me.collection)
+        crew.debug_for(debug_switch.left(connection, self.me.pipeline))
         self._in_loop(self._hear)
         if time.monotonic() - self._heard < max(_LOOP_SECONDS, 3 * self.heartbeat):
             notify(f"WATCHDOG=1\nSTATUS={crew.resting or crew.told_phase or 'waiting for work'}")

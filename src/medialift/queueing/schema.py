@@ -493,3 +493,32 @@ mount_state = Table(
     Column("detail", JSONB, nullable=False, server_default="{}"),
     comment="How each host's monitored mounts stand, as their monitors published it last",
 )
+
+debug_switch = Table(
+    "debug_switch",
+    metadata,
+    Column("pipeline", Text, primary_key=True, comment="Its scope; empty: all pipelines"),
+    _moment("until"),
+    Column("who", Text, nullable=False),
+    _moment("changed", now=True),
+    comment="Until when the HTTP traffic of jobs is recorded",
+)
+
+traffic_record = Table(
+    "traffic_record",
+    metadata,
+    Column("host", Text, primary_key=True),
+    Column("name", Text, primary_key=True, comment="Of the file on that host"),
+    Column("job", Text, nullable=False, index=True),
+    Column("pipeline", Text, nullable=False, server_default=""),
+    Column("worker", Text, nullable=False, server_default=""),
+    Column("label", Text, nullable=False, server_default=""),
+    Column("state", Text, nullable=False),
+    Column("started", DateTime(timezone=True), nullable=False, index=True),
+    _moment("ended"),
+    Column("requests", Integer, nullable=False, server_default="0"),
+    Column("failed", Integer, nullable=False, server_default="0"),
+    Column("size", Integer, nullable=False, server_default="0", comment="Bytes of the document"),
+    Column("document", LargeBinary, nullable=False, comment="JSON, compressed by zlib"),
+    comment="Records of jobs' HTTP traffic, of all hosts: small, and kept for a few days",
+)
