@@ -23,7 +23,6 @@ from pathlib import Path
 from typing import Any
 
 from mutagen.mp4 import MP4
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
@@ -32,30 +31,27 @@ from medialift.audiobooks.status import Status
 from medialift.foundation.units import format_duration
 from medialift.queueing.database import Database
 from medialift.settings import Settings
-from sandbox import audiobookshelf, jellyfin
+from sandbox import audiobookshelf, jellyfin, steps
 from sandbox.audible.editions import Edition
 from sandbox.audible.server import StandIn, serve
 from sandbox.audiobooks.shelf import KINDS, VOLUMES, Volume, stock
 from sandbox.audiobookshelf.server import Audiobookshelf
 from sandbox.bookservers import BookServer, served
 from sandbox.jellyfin.server import Jellyfin
+from sandbox.steps import Steps
 
 REPO = Path(__file__).resolve().parent.parent
 SECONDS = 4.0
 """How long one part of a book plays."""
-_LOG_WIDTH = 150
 
 
 @dataclass
-class Demo:
+class Demo(Steps):
     """One run: its folders, what is in the inbox, and what came out otherwise than it must."""
 
     folder: Path
     kinds: tuple[str, ...]
-    console: Console
-    started: float = field(default_factory=time.monotonic)
     volumes: list[Volume] = field(default_factory=list)
-    wrong: list[str] = field(default_factory=list)
     asked: dict[str, BookServer] = field(default_factory=dict)
 
     @property
@@ -65,27 +61,6 @@ class Demo:
     @property
     def second(self) -> Path:
         return self.folder / "second library"
-
-    def expect(self, true: bool, otherwise: str) -> None:
-        """Note what is not as it must be; everything is looked at before the run fails by it."""
-        if not true:
-            self.wrong.append(otherwise)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """One line: a tick or a cross, the seconds, what was done."""
-        begun = time.monotonic()
-        before = len(self.wrong)
-        try:
-            yield
-        except BaseException:
-            self._say("✗", "red", begun, name)
-            raise
-        good = len(self.wrong) == before
-        self._say("✓" if good else "✗", "green" if good else "red", begun, name)
-
-    def _say(self, mark: str, colour: str, begun: float, name: str) -> None:
-        self.console.print(f"[{colour}]{mark}[/{colour}] {time.monotonic() - begun:6.1f} s  {name}")
 
 
 def edition(volume: Volume) -> Edition:
@@ -354,10 +329,8 @@ def main(arguments: list[str] | None = None) -> int:
         level=logging.INFO,
         format="%(asctime)s %(name)s %(message)s",
     )
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console = Console(highlight=False, width=_LOG_WIDTH)
-    demo = Demo(options.artifacts.resolve(), tuple(options.kind or KINDS), console)
+    console = steps.console()
+    demo = Demo(console, options.artifacts.resolve(), tuple(options.kind or KINDS))
     try:
         run(demo)
     except KeyboardInterrupt:

@@ -36,7 +36,7 @@ def test_a_few_kinds_go_to_the_library_and_the_failures_are_told(tmp_path: Path)
 
 
 def test_a_book_that_failed_in_silence_and_one_that_should_not_have_failed_are_told(tmp_path: Path) -> None:
-    demo = Demo(tmp_path, KINDS, Console(quiet=True))
+    demo = Demo(Console(quiet=True), tmp_path, KINDS)
     demo.volumes = [one for one in VOLUMES if one.kind in ("cbr", "protected")]
     (good,) = (one for one in demo.volumes if one.kind == "cbr")
     row = {"stage": "convert", "name": good.folder, "why": "no reason", "state": "failed", "put_aside": ""}
