@@ -16,6 +16,8 @@ from medialift.settings import Settings
 
 _READ_SECONDS, _WRITE_SECONDS = 5, 30
 _SAFE = ("GET", "HEAD")
+# Whatever the server's own time zone is, moments are told in UTC.
+_BOUNDS = text("select set_config('statement_timeout', :timeout, true), set_config('timezone', 'UTC', true)")
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ def context_of(request: Request) -> Context:
 def _connected(request: Request) -> Iterator[Connection]:
     seconds = _READ_SECONDS if request.method in _SAFE else _WRITE_SECONDS
     with context_of(request).database.engine.begin() as connection:
-        connection.execute(text(f"set local statement_timeout = '{seconds}s'"))
+        connection.execute(_BOUNDS, {"timeout": f"{seconds}s"})
         yield connection
 
 
