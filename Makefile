@@ -2,7 +2,7 @@
 MODE ?= delta
 TRIES ?= 5
 
-.PHONY: setup demo demo-books demo-audiobooks test soak lint bench docs clean
+.PHONY: setup demo demo-books demo-audiobooks demo-dashboard test soak lint bench docs clean
 
 setup:
 	@sandbox/setup
@@ -18,6 +18,10 @@ demo-books: setup
 # Without Docker
 demo-audiobooks: setup
 	@.venv/bin/python -m sandbox.demo_audiobooks
+
+# Without Docker: it serves until Ctrl-C. ONCE=yes only looks at every page
+demo-dashboard: setup
+	@.venv/bin/python -m sandbox.demo_dashboard $(if $(ONCE),--once) $(if $(BOOKS),--books $(BOOKS))
 
 test:
 	@sandbox/setup test
