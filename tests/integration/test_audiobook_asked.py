@@ -1,4 +1,4 @@
-"""What a person asks of a book through the ledger is done by the intake: overrides, approvals, another try."""
+"""What a person asks of a book through the ledger is done by the intake, as if it were there."""
 
 from __future__ import annotations
 

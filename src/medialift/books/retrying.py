@@ -96,6 +96,7 @@ def retry(
     every: bool = False,
     largest: int,
     check: bool = False,
+    noted: bool = True,
 ) -> Retried:
     """Make books ready again, with all their attempts; what they uploaded already stays uploaded.
 
@@ -107,6 +108,7 @@ def retry(
         largest: bytes of the largest file that the server takes; what is larger and was skipped for that is
             left as it is.
         check: count only. Books that are being worked on are left alone, so it may be fewer.
+        noted: it is written down that this user did it; else the caller writes down who did.
 
     Raises:
         Permanent: neither books nor reasons are named, or a book is not in the ledger.
@@ -124,7 +126,7 @@ def retry(
         connection.execute(_FOUND, {**of, "kinds": [_letters(one) for one in kinds], "largest": largest})
     sums = connection.execute(_SUMS).one()
     books = sums.books if check else _make_ready(connection, collection, named=bool(ids))
-    if books and not check:
+    if books and noted and not check:
         asked = {"ids": list(ids), "kinds": list(kinds), "all": every}
         events.record(
             connection, what="retry", subject=f"{PIPELINE}:{collection}", after={**asked, "books": books}

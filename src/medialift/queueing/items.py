@@ -1,4 +1,4 @@
-"""Changing items by hand: try again, cancel, hold, let go, prefer. Each is one statement."""
+"""Changing items by hand: try again, hurry, cancel, hold, let go, prefer. Each is one statement."""
 
 from __future__ import annotations
 
@@ -44,6 +44,13 @@ def retry(connection: Connection, pipeline: str, collection: str, which: Which =
         connection,
         (pipeline, collection, which, states),
         "state = 'ready', attempts = 0, not_before = now(), cancel = false",
+    )
+
+
+def hurry(connection: Connection, pipeline: str, collection: str, which: Which = ALL) -> int:
+    """Have items that wait for a later attempt done in their turn; how many."""
+    return _change(
+        connection, (pipeline, collection, which, ["ready"]), "not_before = least(not_before, now())"
     )
 
 
