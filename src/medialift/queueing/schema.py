@@ -106,7 +106,7 @@ Index(
 )
 Index("item_leased", item.c.lease_until, postgresql_where=text("state = 'leased'"))
 Index("item_failed", item.c.pipeline, item.c.collection, postgresql_where=text("state = 'failed'"))
-# Of what the dashboard lists: neither is written when an item is claimed.
+# Of what the dashboard lists: none is written when an item is claimed.
 Index(
     "item_ended",
     item.c.pipeline,
@@ -123,6 +123,14 @@ Index(
     item.c.not_before,
     item.c.id,
     postgresql_where=text("state = 'ready' and not_before > created"),
+)
+Index(
+    "item_person",
+    item.c.pipeline,
+    item.c.collection,
+    item.c.changed,
+    item.c.id,
+    postgresql_where=text("state = 'skipped' and result ? 'waits_for'"),
 )
 
 attempt = Table(

@@ -23,8 +23,8 @@ def _moment(name: str, *, comment: str | None = None) -> sa.Column[object]:
 
 
 def upgrade() -> None:
-    # Neither is written when an item is claimed: the first when it ends, the second when it is to be tried
-    # again later.
+    # None is written when an item is claimed: the first when it ends, the second when it is to be tried again
+    # later, the third when it waits for a person.
     op.create_index(
         "item_ended",
         "item",
@@ -36,6 +36,12 @@ def upgrade() -> None:
         "item",
         ["pipeline", "collection", "not_before", "id"],
         postgresql_where=sa.text("state = 'ready' and not_before > created"),
+    )
+    op.create_index(
+        "item_person",
+        "item",
+        ["pipeline", "collection", "changed", "id"],
+        postgresql_where=sa.text("state = 'skipped' and result ? 'waits_for'"),
     )
     op.create_table(
         "burst",
@@ -94,5 +100,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("mount_state", "burst_entry", "burst"):
         op.drop_table(name)
+    op.drop_index("item_person", "item")
     op.drop_index("item_again", "item")
     op.drop_index("item_ended", "item")
