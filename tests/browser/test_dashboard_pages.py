@@ -1,0 +1,72 @@
+"""Each page as a person sees it: at a desk and on a phone, by day and by night, without a pointer, without
+scripts, and as whoever cannot see it hears it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from medialift.web.navigation import PLACES
+from sandbox.house import audiobooks, books, bursts
+from tests.browser.visits import DESK, PHONE, Visit
+from tests.dashboard_filled import House
+
+pytestmark = pytest.mark.xdist_group("dashboard pages")
+
+Window = Callable[..., Visit]
+
+_TABS = ("connection", "custom-id", "batch-debug", "media", "infrastructure", "failed")
+
+
+def _name(path: str) -> str:
+    return path.strip("/").replace("/", "-").replace("?tab=", "-") or "overview"
+
+
+PLACE_PATHS = [place.path for place in PLACES]
+TAB_PATHS = [f"/diagnostics?tab={tab}" for tab in _TABS]
+DETAILS: dict[str, Callable[[House], str]] = {
+    "item-of-books-failed": lambda house: f"/items/{_failed(house)}",
+    "item-of-audiobooks": lambda house: f"/items/{_unsure(house)}",
+    "burst-good": lambda house: f"/bursts/{bursts.GOOD}",
+    "burst-failed": lambda house: f"/bursts/{bursts.FAILED}",
+    "burst-running": lambda house: f"/bursts/{bursts.RUNNING}",
+}
+
+
+def _failed(house: House) -> int:
+    return int(house.one("select min(id) from item where pipeline = 'books' and state = 'failed'"))
+
+
+def _unsure(house: House) -> int:
+    return house.item(f"tag/{audiobooks.UNSURE}")
+
+
+def _looked_at(visit: Visit, name: str) -> None:
+    """Four pictures, and what is to be true of each of them."""
+    visit.picture(name, DESK, dark=False)
+    assert visit.wide() == []
+    assert visit.faults() == []
+    visit.picture(name, DESK, dark=True)
+    assert visit.faults("color-contrast") == []
+    visit.picture(name, PHONE, dark=True)
+    visit.picture(name, PHONE, dark=False)
+    assert visit.wide() == []
+    assert visit.faults() == []
+    # A name that is a script sets the title when it runs.
+    assert "medialift" in visit.page.title()
+    assert visit.page.locator("h1").count() == 1
+
+
+@pytest.mark.parametrize("path", PLACE_PATHS + TAB_PATHS, ids=_name)
+def test_a_page_can_be_read_by_everybody(visit: Window, path: str) -> None:
+    window = visit()
+    window.open(path)
+    _looked_at(window, _name(path))
+
+
+@pytest.mark.parametrize("name", DETAILS)
+def test_a_page_of_one_thing_can_be_read_by_everybody(visit: Window, house: House, name: str) -> None:
+    window = visit()
+    window.open(DETAILS[name](house))
+    _looked_at(window, name)
