@@ -46,7 +46,8 @@ class Switch:
 
 _ENABLE = text(
     """
-insert into debug_switch (pipeline, until, who) values (:pipeline, now() + make_interval(mins => :minutes), :who)
+insert into debug_switch (pipeline, until, who)
+values (:pipeline, now() + make_interval(mins => :minutes), :who)
 on conflict (pipeline) do update set until = excluded.until, who = excluded.who, changed = now()
 """
 )

@@ -1,0 +1,34 @@
+"""The record of a job's HTTP traffic (batch debug logging), for every pipeline.
+
+A client of httpx, of either kind, is watched from when it is made; so is one that is made with its own
+transport:
+
+    client = traffic.watch(httpx.Client(timeout=30))
+    client = httpx.Client(transport=traffic.transport(inner))           # async_transport for an AsyncClient
+
+A worker has one `Recorder`, follows the switch with it, and says which work is a job's, and of which item:
+
+    recorder = Recorder(settings.diagnostics, pipeline="posters", secrets=secrets(settings))
+    recorder.attend(crew)                                               # in the handler's `open`, in a thread
+    with recorder.recording(f"posters-{batch}", label="42 posters of Movies", linger=10):
+        with traffic.about(item_id):
+            client.get(…)
+    recorder.close()                                                    # in the handler's `close`
+
+`recording` yields the record, or None while the switch is off; `record.note(product="Jellyfin", version=…)`
+keeps what is known of the server. Tasks that begin in the block belong to it; a thread of a pool does only
+when the block is within it. A request that is sent again after a failure is numbered as the next attempt by
+itself, by its item, method and address.
+
+Nothing is recorded of bodies but the beginning of those of errors, and secrets are masked before anything is
+written.
+"""
+
+from __future__ import annotations
+
+from medialift.diagnostics.traffic.current import about, record
+from medialift.diagnostics.traffic.httpx_client import async_transport, transport, watch
+from medialift.diagnostics.traffic.record import Record
+from medialift.diagnostics.traffic.recorder import Recorder
+
+__all__ = ["Record", "Recorder", "about", "async_transport", "record", "transport", "watch"]
