@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import groupby
 
 from medialift.web.access.gate import Scope
 
@@ -38,3 +39,8 @@ def current(path: str) -> Place | None:
     """The place that a path belongs to."""
     inside = [place for place in PLACES if path == place.path or path.startswith(f"{place.path}/")]
     return max(inside, key=lambda place: len(place.path), default=None)
+
+
+def grouped() -> list[tuple[str, list[Place]]]:
+    """The places by the groups that they stand in; "" for those without one."""
+    return [(name, list(inside)) for name, inside in groupby(PLACES, key=lambda place: place.group)]

@@ -156,7 +156,7 @@ def of(error: Exception) -> Problem:
 
 def response(request: Request, problem: Problem) -> Response:
     """The answer: JSON for programs, a page for people."""
-    if _for_programs(request):
+    if for_programs(request):
         return JSONResponse(
             _details(request, problem).model_dump(exclude_none=True),
             problem.status,
@@ -164,8 +164,14 @@ def response(request: Request, problem: Problem) -> Response:
             "application/problem+json",
         )
     page = context_of(request).templates.get_template("problem.html")
+    caller = getattr(request.state, "caller", None)
     return HTMLResponse(
-        page.render(request=request, problem=_details(request, problem), caller=None),
+        page.render(
+            request=request,
+            problem=_details(request, problem),
+            caller=caller,
+            csrf=caller.csrf if caller else "",
+        ),
         problem.status,
         problem.headers,
     )
@@ -206,7 +212,8 @@ def _wrong(error: RequestValidationError) -> list[str]:
     ]
 
 
-def _for_programs(request: Request) -> bool:
+def for_programs(request: Request) -> bool:
+    """Whether programs ask there, which get JSON."""
     return request.url.path.removeprefix(request.scope.get("root_path", "")).startswith(
         ("/api/", "/metrics", "/health")
     )

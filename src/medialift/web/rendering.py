@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cache
@@ -11,21 +12,23 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
 
+from fastapi import Request
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from medialift import __version__
 from medialift.foundation.units import format_duration, format_size
-from medialift.web import navigation
+from medialift.web import drawing, navigation
 
 HERE = Path(__file__).parent
 STATIC = HERE / "static"
+_NOW_SECONDS = 2
 
 
 def environment(base_path: str = "") -> Environment:
     """The templates of a dashboard that a proxy serves under `base_path`.
 
-    In all of them: `ui` (the macros), `link(path, **query)`, `asset(name)`, `places`; the filters size,
-    duration, count, moment, ago, data (JSON for a data attribute).
+    In all of them: `ui` (the macros), `link(path, **query)`, `asset(name)`, `places`, `part_address(request,
+    part)`; the filters size, duration, count, moment, ago, sparkline, data (JSON for a data attribute).
     """
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
@@ -48,7 +51,9 @@ def environment(base_path: str = "") -> Environment:
         "link": link,
         "asset": asset,
         "places": navigation.PLACES,
-        "place_of": navigation.current,
+        "place_groups": navigation.grouped(),
+        "place_of": lambda path: navigation.current(path.removeprefix(base_path)),
+        "part_address": _part_address,
         "version": __version__,
     }
     made.filters |= {
@@ -56,6 +61,8 @@ def environment(base_path: str = "") -> Environment:
         "duration": lambda value: "" if value is None else format_duration(value),
         "count": lambda value: "" if value is None else f"{value:,}",
         "moment": _moment,
+        "ago": _ago,
+        "sparkline": drawing.sparkline,
         "data": _data,
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     }
@@ -78,6 +85,26 @@ def _moment(value: datetime | float | None) -> str:
         return ""
     at = value if isinstance(value, datetime) else datetime.fromtimestamp(value, UTC)
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def _ago(value: datetime | float | None) -> str:
+    """ "3 min ago", "in 20 s", "now"."""
+    if value is None:
+        return ""
+    at = value.timestamp() if isinstance(value, datetime) else value
+    gone = time.time() - at
+    if abs(gone) < _NOW_SECONDS:
+        return "now"
+    # Rounded to what one would say: the seconds of yesterday are nobody's concern.
+    size = next((size for size in (86400, 3600, 60) if abs(gone) >= size), 1)
+    told = format_duration(abs(gone) // size * size)
+    return f"{told} ago" if gone > 0 else f"in {told}"
+
+
+def _part_address(request: Request, name: str) -> str:
+    """Where a page that is shown asks for a part of itself: relative, so it holds behind any proxy."""
+    asked = [(key, value) for key, value in request.query_params.multi_items() if key != "part"]
+    return "?" + urlencode([*asked, ("part", name)])
 
 
 def _data(value: Any) -> str:
