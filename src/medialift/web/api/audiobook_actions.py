@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import Field
 
 from medialift.web.actions import audiobooks
 from medialift.web.actions.acting import Acts
-from medialift.web.api.item_actions import Done, told
+from medialift.web.api.item_actions import Done, Given, told
 from medialift.web.api.queue_actions import Confirm
 from medialift.web.given import Id, Name, Prose
 from medialift.web.problems import PROBLEMS, problems
@@ -19,7 +19,7 @@ router = APIRouter(prefix="/api/v1/items/{id}", tags=["actions"], responses=PROB
 Names = Annotated[list[Name], Field(max_length=100)]
 
 
-class Override(BaseModel):
+class Override(Given):
     """What a person says of a book. What is left out stays as it is; null takes back what was said before."""
 
     title: Prose | None = None
@@ -50,7 +50,7 @@ class Override(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set}
 
 
-class Approval(BaseModel):
+class Approval(Given):
     """Into which libraries a book may go."""
 
     destinations: Names = Field(default=[], description="Empty: into all of them")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from medialift.web.actions import items
 from medialift.web.actions.acting import Acts
@@ -17,6 +17,12 @@ router = APIRouter(prefix="/api/v1/items", tags=["actions"], responses=PROBLEMS)
 
 _LARGEST = 2**63 - 1
 _PRIORITY = 1_000_000_000_000
+
+
+class Given(BaseModel):
+    """What is sent; a misspelt name is refused."""
+
+    model_config = ConfigDict(extra="forbid")
 
 
 class Refused(BaseModel):
@@ -36,19 +42,19 @@ class Done(BaseModel):
     refused: list[Refused] = Field(default=[], description="Of many, those that were left as they are")
 
 
-class Why(BaseModel):
+class Why(Given):
     """What is to be remembered about it."""
 
     why: Word = ""
 
 
-class Priority(BaseModel):
+class Priority(Given):
     """Before others, or after them."""
 
     priority: int = Field(ge=-_PRIORITY, le=_PRIORITY, description="The higher, the earlier")
 
 
-class Chosen(BaseModel):
+class Chosen(Given):
     """Several items."""
 
     ids: list[Annotated[int, Field(ge=1, le=_LARGEST)]] = Field(min_length=1, max_length=MOST_AT_ONCE)

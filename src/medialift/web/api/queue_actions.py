@@ -11,7 +11,7 @@ from medialift.errors import MedialiftError
 from medialift.foundation.hours import Hours
 from medialift.web.actions import queues
 from medialift.web.actions.acting import Acts
-from medialift.web.api.item_actions import Done, Why, told
+from medialift.web.api.item_actions import Done, Given, Why, told
 from medialift.web.given import Word
 from medialift.web.problems import PROBLEMS, problems
 
@@ -25,13 +25,13 @@ Collection = Annotated[str, Path(pattern=_NAME, examples=["calibre"])]
 Confirm = Annotated[str | None, Query(max_length=100, description="What the refusal without it names.")]
 
 
-class Kind(BaseModel):
+class Kind(Given):
     """Which of those that failed."""
 
     kind: Word = Field(default="", description="By this kind of error only; empty: all of them")
 
 
-class Steering(BaseModel):
+class Steering(Given):
     """When a queue runs, and how fast. What is not named stays; null: as the workers' settings say."""
 
     hours: Word = Field(default="", description="Hours of the day, such as 22:00-06:30; empty: always")
