@@ -21,6 +21,7 @@ from medialift.audiobooks.outcome import Outcome
 from medialift.audiobooks.runs import Run
 from medialift.audiobooks.stages import CONVERT, PIPELINE, Stage
 from medialift.audiobooks.workshop import Workshop
+from medialift.diagnostics.traffic import Recorder, about
 from medialift.errors import MedialiftError
 from medialift.queueing import doorbell
 from medialift.queueing.crew import Crew
@@ -71,6 +72,7 @@ class AudiobooksHandler:
         workshop: makes what the stages need, when the worker opens.
         nudge: called after each attempt that ended, since something may remain to be done.
         step: is told (stage, step) of every attempt as it goes on, from whichever thread.
+        recorder: keeps the traffic of each attempt while the batch debug log is on.
     """
 
     def __init__(
@@ -81,9 +83,10 @@ class AudiobooksHandler:
         nudge: Callable[[], object] = lambda: None,
         step: Callable[[str, str], object] = lambda _stage, _step: None,
         drain: float = DRAIN_SECONDS,
+        recorder: Recorder | None = None,
     ) -> None:
         self._settings, self._make, self._nudge = settings, workshop, nudge
-        self._step, self._drain = step, drain
+        self._step, self._drain, self._recorder = step, drain, recorder
         self._at_work: dict[int, str] = {}
         self._converting = 0
         self._threads: ThreadPoolExecutor | None = None
@@ -98,6 +101,8 @@ class AudiobooksHandler:
         """
         crew.phase("starting")
         await self.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.attend, crew)
         self._workshop = await asyncio.to_thread(self._make)
         # Threads of its own: those of the ledger's statements are never all taken by books.
         self._threads = ThreadPoolExecutor(2 * self.parallel + 2, thread_name_prefix="book")
@@ -114,6 +119,8 @@ class AudiobooksHandler:
             self._threads.shutdown(wait=False, cancel_futures=True)
         if self._workshop is not None:
             await asyncio.to_thread(self._workshop.close)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         self._threads = self._workshop = None
 
     @property
@@ -154,10 +161,9 @@ class AudiobooksHandler:
         watching = asyncio.create_task(self._until_to_stop(lease, attempt.stop, crew))
         began = time.monotonic()
         try:
-            assert self._threads is not None and self._workshop is not None  # noqa: S101  it is open
+            assert self._threads is not None  # noqa: S101  it is open
             loop = asyncio.get_running_loop()
-            work = self._workshop.work
-            outcome = await loop.run_in_executor(self._threads, work, stage, attempt)
+            outcome = await loop.run_in_executor(self._threads, self._done, stage, attempt)
         except Exception as error:
             await self._failed(stage, name, lease, error, attempt, time.monotonic() - began, crew)
         else:
@@ -165,6 +171,16 @@ class AudiobooksHandler:
         finally:
             attempt.stop.set()
             watching.cancel()
+
+    def _done(self, stage: Stage, attempt: Attempt) -> Outcome:
+        """Do the stage, in the thread of the attempt; its traffic is a record of its own."""
+        assert self._workshop is not None  # noqa: S101  it is open
+        if self._recorder is None:
+            return self._workshop.work(stage, attempt)
+        lease = attempt.lease
+        job, label = f"audiobooks-{stage}-{lease.item_id}-{lease.token}", f"{stage} {attempt.name}"
+        with self._recorder.recording(job, label=label), about(lease.key):
+            return self._workshop.work(stage, attempt)
 
     async def _attempt(self, lease: Lease, stage: Stage, name: str, crew: Crew) -> Attempt:
         told = [0.0]

@@ -26,6 +26,7 @@ from medialift.audiobooks.stages import PIPELINE
 from medialift.audiobooks.status import Status
 from medialift.audiobooks.watching import Watching
 from medialift.audiobooks.workshop import Workshop
+from medialift.diagnostics.traffic import Recorder
 from medialift.foundation.units import format_duration, format_size
 from medialift.foundation.waiting import Clock, SystemClock, wait_until
 from medialift.queueing.crew import AWAY
@@ -33,7 +34,7 @@ from medialift.queueing.database import Database
 from medialift.queueing.outcome import Bounds, Ended
 from medialift.queueing.supervisor import Supervisor
 from medialift.queueing.worker import Pace, Worker
-from medialift.settings import Settings
+from medialift.settings import Settings, secrets
 
 _log = logging.getLogger(__name__)
 
@@ -120,6 +121,7 @@ def run(
             lambda: opening.workshop(settings, plugins, memory),
             nudge=after.nudge,
             step=step,
+            recorder=_recorder(settings),
         )
         worker = _worker(settings, database, handler, Bounds())
         supervisor = Supervisor(
@@ -159,7 +161,11 @@ def once(
         after.round(stop)
         putting = Beside("after", lambda: after.round(), _AFTER_SECONDS)
         handler = AudiobooksHandler(
-            settings.audiobooks, lambda: _primed(settings, plugins), nudge=putting.nudge, step=step
+            settings.audiobooks,
+            lambda: _primed(settings, plugins),
+            nudge=putting.nudge,
+            step=step,
+            recorder=_recorder(settings),
         )
         worker = _worker(settings, database, handler, Bounds(until_idle=True))
         worker.stop = stop
@@ -180,6 +186,17 @@ def once(
         "waiting": [{"key": one.key, "why": one.why} for one in scan.waiting],
         "ended": did,
     }
+
+
+def _recorder(settings: Settings) -> Recorder:
+    return Recorder(
+        settings.diagnostics,
+        pipeline=PIPELINE,
+        # A catalogue answers so that it has no such book in this shop.
+        expected=(404, 410),
+        secrets=secrets(settings),
+        about={"collection": settings.audiobooks.collection},
+    )
 
 
 def _primed(settings: Settings, plugins: Plugins) -> Workshop:

@@ -31,6 +31,7 @@ from medialift.books.server.socket import TaskSocket
 from medialift.books.speed import Meter, Upload
 from medialift.books.uploads import Uploads
 from medialift.books.writes import Fenced
+from medialift.diagnostics import traffic
 from medialift.errors import MedialiftError, Permanent, Transient
 from medialift.foundation.text import redact
 from medialift.queueing.crew import Backoff, Crew
@@ -50,6 +51,7 @@ class BooksHandler:
         settings: the section [books].
         rules: instead of those that follow from the settings.
         connect: makes the client of the server.
+        recorder: keeps the traffic of each chunk of books while the batch debug log is on.
     """
 
     def __init__(
@@ -59,11 +61,13 @@ class BooksHandler:
         rules: Rules | None = None,
         backoff: Backoff | None = None,
         connect: Callable[[BooksSettings], Server] | None = None,
+        recorder: traffic.Recorder | None = None,
     ) -> None:
         self._settings = settings
         self._rules = rules or rules_of(settings)
         self._backoff = backoff or Backoff(30.0, 3600.0)
         self._connect = connect or client_of
+        self._recorder = recorder
         self._meter = Meter()
         self._slots = asyncio.Semaphore(_books_at_once(settings.parallel_uploads))
         self._parallel = settings.parallel_uploads
@@ -85,6 +89,8 @@ class BooksHandler:
         crew.phase("logging in")
         settings = self._settings
         await self.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.attend, crew)
         library = self._library()
         if not await asyncio.to_thread((library / DATABASE).exists):
             # The plan was made from it, so it is not a wrong name: its disk or share is away.
@@ -142,10 +148,22 @@ class BooksHandler:
             await self._pen.__aexit__()
         if self._calibre is not None:
             await asyncio.to_thread(self._calibre.close)
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.close)
         self._server = self._pen = self._calibre = None
 
     async def work(self, leases: list[Lease], crew: Crew) -> None:
         """Bring these books. Those that are not begun when the worker ends or the server is down are left."""
+        if self._recorder is None or not leases:
+            await self._work(leases, crew)
+            return
+        first, settings = leases[0], self._settings
+        job = f"books-{settings.collection}-{first.item_id}-{first.token}"
+        pace = {"parallel_uploads": self._parallel, "batch": len(leases), "timeout": settings.timeout}
+        with self._recorder.recording(job, label=f"{len(leases)} books from {first.key}", settings=pace):
+            await self._work(leases, crew)
+
+    async def _work(self, leases: list[Lease], crew: Crew) -> None:
         breaker = self._means.breaker
         if breaker.open:
             self._rest(crew)
@@ -196,6 +214,12 @@ class BooksHandler:
         """Work on one book until it is done, or its lease is lost."""
         if not crew.held(lease):
             return
+        with traffic.about(lease.key):
+            await self._until_done_or_lost(lease, book, rows, crew)
+
+    async def _until_done_or_lost(
+        self, lease: Lease, book: Book | None, rows: Mapping[str, Mapping[str, Any]], crew: Crew
+    ) -> None:
         work = BookWork(
             self._means,
             lease,

@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from medialift.books.handler import BooksHandler
 from medialift.books.options import Options
 from medialift.books.plan_writing import PIPELINE
+from medialift.diagnostics.traffic import Recorder
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation.logs import log_to_stderr
 from medialift.queueing.database import Database
@@ -38,9 +39,17 @@ def work(settings: Settings, database: Database, name: str, bounds: Bounds | Non
         Transient: the database stayed away too long.
     """
     books, workers = settings.books, settings.workers
+    recorder = Recorder(
+        settings.diagnostics,
+        pipeline=PIPELINE,
+        # The server answers so when a list has no more pages, and when a row is none yet.
+        expected=(404,),
+        secrets=secrets(settings),
+        about={"collection": books.collection},
+    )
     worker = Worker(
         database,
-        BooksHandler(books),
+        BooksHandler(books, recorder=recorder),
         name,
         PIPELINE,
         books.collection,

@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from medialift.diagnostics import traffic
 from medialift.errors import MedialiftError, Permanent, Transient
 from medialift.foundation.backoff import Patience, attempts
 from medialift.foundation.token import read_token
@@ -61,7 +62,7 @@ def announce(
         token = read_token(settings.rescan_token_file).get_secret_value()
         call = _CALLS[settings.rescan](news, settings, token)
         # Not through a proxy of the environment: these servers are at home, and get a token.
-        own = httpx.Client(timeout=_SECONDS, trust_env=False)
+        own = traffic.watch(httpx.Client(timeout=_SECONDS, trust_env=False))
         try:
             for attempt in attempts(**patience):
                 with attempt:

@@ -16,6 +16,7 @@ from medialift.audiobooks.metadata.credentials import Token, read_token
 from medialift.audiobooks.metadata.fetching import PATIENCE, Fetcher
 from medialift.audiobooks.metadata.limits import Turns
 from medialift.audiobooks.metadata.shops import catalogue_address, in_turn
+from medialift.diagnostics import traffic
 from medialift.foundation.backoff import Patience
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.settings import TaggingSettings
@@ -37,7 +38,7 @@ class Inquiry:
 
 def open_client() -> httpx.Client:
     """The client that asks. It follows nothing by itself and keeps no cookies that matter."""
-    return httpx.Client(follow_redirects=False)
+    return traffic.watch(httpx.Client(follow_redirects=False))
 
 
 def open_cache(settings: TaggingSettings, *, clock: Clock | None = None) -> Cache:

@@ -11,7 +11,7 @@ most of a worker's time. aiohttp repeats by itself only what changes nothing, an
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
@@ -22,6 +22,9 @@ from yarl import URL
 
 from medialift.books.server import answers
 from medialift.books.server.answers import Answer, Broken, Lost, Refused, Tokens, Unauthorized, Unreachable
+from medialift.diagnostics import traffic
+from medialift.diagnostics.traffic import aiohttp_client as recorded
+from medialift.diagnostics.traffic.exchange import Client
 from medialift.errors import MedialiftError
 
 _RETRIES_OF_READING = 2
@@ -37,7 +40,6 @@ class Session:
         url: of the server, such as http://127.0.0.1:6006.
         connections: how many requests may be under way at once; 0: as many as the caller makes.
         timeout: seconds without a byte after which an answer counts as lost.
-        traces: of recorders, which are told of every request.
     """
 
     def __init__(
@@ -48,12 +50,14 @@ class Session:
         *,
         connections: int = 0,
         timeout: float = 120.0,
-        traces: Sequence[aiohttp.TraceConfig] = (),
     ) -> None:
         self.url = url.rstrip("/")
         self._user, self._password = user, password
-        self._connections, self._timeout, self._traces = connections, timeout, list(traces)
+        self._connections, self._timeout = connections, timeout
         self._opened: aiohttp.ClientSession | None = None
+        # The same connections, told of step by step: that costs, so it is used while there is a record only.
+        self._told: aiohttp.ClientSession | None = None
+        self._recorded = Client("aiohttp")
         self._tokens: Tokens | None = None
         self._login = asyncio.Lock()
         self.logins = 0
@@ -63,6 +67,8 @@ class Session:
         return urlsplit(self.url).hostname or ""
 
     async def close(self) -> None:
+        if self._told is not None:
+            await self._told.close()
         if self._opened is not None:
             await self._opened.close()
 
@@ -179,32 +185,42 @@ class Session:
         content: bytes | AsyncIterator[bytes] | None = None,
     ) -> Any:
         query = "?" + urlencode(params, quote_via=quote) if params else ""
-        return self._client.request(
-            method,
-            URL(self.url + path + query, encoded=True),  # quoted already, as the server's routes want it
-            headers=headers,
-            json=json,
-            data=content,
-            allow_redirects=False,
-        )
+        # Quoted already, as the server's routes want it.
+        address = URL(self.url + path + query, encoded=True)
+        more = {"headers": headers, "json": json, "data": content, "allow_redirects": False}
+        record = traffic.current_record()
+        if record is None:
+            return self._client.request(method, address, **more)
+        return recorded.Asked(record, self._recorded, self._telling, method, address, **more)
 
     @property
     def _client(self) -> aiohttp.ClientSession:
         if self._opened is None:  # it belongs to the event loop, which runs only now
-            self._opened = aiohttp.ClientSession(
-                connector=aiohttp.TCPConnector(limit=self._connections),
-                timeout=aiohttp.ClientTimeout(
-                    total=None,
-                    sock_connect=min(self._timeout, _CONNECT_SECONDS),
-                    sock_read=self._timeout,
-                ),
-                headers={"User-Agent": "medialift", "Accept": "application/json"},
-                cookie_jar=aiohttp.DummyCookieJar(),
-                trace_configs=self._traces,
-                # Not `trust_env`: that looks the environment through at each request, in a thread.
-                proxy=_proxy_to(self.url),
-            )
+            self._opened = self._made(aiohttp.TCPConnector(limit=self._connections))
         return self._opened
+
+    @property
+    def _telling(self) -> aiohttp.ClientSession:
+        if self._told is None:
+            self._told = self._made(
+                self._client.connector, connector_owner=False, trace_configs=recorded.traces()
+            )
+        return self._told
+
+    def _made(self, connector: aiohttp.BaseConnector | None, **more: Any) -> aiohttp.ClientSession:
+        return aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(
+                total=None,
+                sock_connect=min(self._timeout, _CONNECT_SECONDS),
+                sock_read=self._timeout,
+            ),
+            headers={"User-Agent": "medialift", "Accept": "application/json"},
+            cookie_jar=aiohttp.DummyCookieJar(),
+            # Not `trust_env`: that looks the environment through at each request, in a thread.
+            proxy=_proxy_to(self.url),
+            **more,
+        )
 
 
 def _proxy_to(url: str) -> str | None:

@@ -26,9 +26,40 @@ written.
 
 from __future__ import annotations
 
-from medialift.diagnostics.traffic.current import about, record
-from medialift.diagnostics.traffic.httpx_client import async_transport, transport, watch
+from typing import TYPE_CHECKING
+
+from medialift.diagnostics.traffic.current import about, current_record
 from medialift.diagnostics.traffic.record import Record
 from medialift.diagnostics.traffic.recorder import Recorder
 
-__all__ = ["Record", "Recorder", "about", "async_transport", "record", "transport", "watch"]
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    import httpx
+
+    _C = TypeVar("_C", httpx.Client, httpx.AsyncClient)
+
+__all__ = ["Record", "Recorder", "about", "async_transport", "current_record", "transport", "watch"]
+
+# A worker of books has another client, and its memory is counted: httpx is loaded by who has one of its own.
+
+
+def watch(client: _C) -> _C:
+    """The client itself, all of whose transports are watched, those of the environment's proxies too."""
+    from medialift.diagnostics.traffic import httpx_client
+
+    return httpx_client.watch(client)
+
+
+def transport(inner: httpx.BaseTransport) -> httpx.BaseTransport:
+    """A transport around another one, for a client that is made with its own."""
+    from medialift.diagnostics.traffic import httpx_client
+
+    return httpx_client.Watched(inner)
+
+
+def async_transport(inner: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
+    """The same for a client of an event loop."""
+    from medialift.diagnostics.traffic import httpx_client
+
+    return httpx_client.AsyncWatched(inner)

@@ -14,7 +14,7 @@ _record: ContextVar[Record | None] = ContextVar("traffic_record", default=None)
 _item: ContextVar[str] = ContextVar("traffic_item", default="")
 
 
-def record() -> Record | None:
+def current_record() -> Record | None:
     """The record of this task or thread; None when nothing is recorded."""
     found = _record.get()
     return found if found is not None and found.open else None

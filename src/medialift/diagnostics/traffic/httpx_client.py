@@ -25,7 +25,7 @@ class Watched(httpx.BaseTransport):
         self._inner, self._client = inner, client or Client("httpx")
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
-        record = current.record()
+        record = current.current_record()
         if record is None:
             return self._inner.handle_request(request)
         exchange = _begun(record, self._client, request)
@@ -51,7 +51,7 @@ class AsyncWatched(httpx.AsyncBaseTransport):
         self._inner, self._client = inner, client or Client("httpx")
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        record = current.record()
+        record = current.current_record()
         if record is None:
             return await self._inner.handle_async_request(request)
         exchange = _begun(record, self._client, request)
@@ -68,16 +68,6 @@ class AsyncWatched(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         await self._inner.aclose()
-
-
-def transport(inner: httpx.BaseTransport) -> httpx.BaseTransport:
-    """A transport around another one, for a client that is made with its own."""
-    return Watched(inner)
-
-
-def async_transport(inner: httpx.AsyncBaseTransport) -> httpx.AsyncBaseTransport:
-    """The same for a client of an event loop."""
-    return AsyncWatched(inner)
 
 
 def watch(client: _C) -> _C:
