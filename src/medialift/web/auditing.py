@@ -8,12 +8,12 @@ from typing import Any
 from sqlalchemy import Connection
 
 from medialift.queueing import events
-from medialift.web.access.gate import Caller
+from medialift.web.access.callers import Caller, audit_name
 
 
 def who(caller: Caller) -> str:
     """The caller as the audit names them."""
-    return f"{caller.name} ({caller.how}, dashboard)"
+    return audit_name(caller.name, caller.how)
 
 
 def audited(

@@ -15,6 +15,7 @@ from medialift.foundation.waiting import wait_until
 from medialift.queueing.database import Database
 from medialift.settings import Settings
 from medialift.web import app
+from medialift.web.access import opening
 
 _GRACE_SECONDS = 10
 _START_SECONDS = 30.0
@@ -24,10 +25,12 @@ def run(settings: Settings) -> None:
     """Serve until told to end (SIGTERM, SIGINT). To be called in the main thread.
 
     Raises:
-        Permanent: the port is taken, or is not ours to take.
+        Permanent: the port is taken, or is not ours to take; or nobody can log in, and it would be reached
+            from other hosts.
     """
     with Database.open(settings.database, name="medialift dashboard") as database:
         database.migrate()
+        _check(settings, database)
         with _listening(settings) as listening:
             _server(app.create(settings, database)).run([listening])
 
@@ -35,6 +38,7 @@ def run(settings: Settings) -> None:
 @contextmanager
 def serving(settings: Settings, database: Database) -> Iterator[str]:
     """A dashboard in a thread of this process; its address."""
+    _check(settings, database)
     with _listening(settings) as listening:
         server = _server(app.create(settings, database))
         thread = Thread(target=server.run, args=([listening],), name="dashboard", daemon=True)
@@ -47,6 +51,11 @@ def serving(settings: Settings, database: Database) -> Iterator[str]:
         finally:
             server.should_exit = True
             thread.join(_GRACE_SECONDS * 2)
+
+
+def _check(settings: Settings, database: Database) -> None:
+    with database.engine.connect() as connection:
+        opening.check(connection, settings.dashboard)
 
 
 @contextmanager

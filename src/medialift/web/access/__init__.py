@@ -1,1 +1,1 @@
-"""Who may look, act and administer: people, tokens, sessions, and what a reverse proxy says."""
+"""Who may use the dashboard: people, tokens, sessions, proxies, and the gate that asks all of them."""
