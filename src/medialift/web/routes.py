@@ -4,5 +4,14 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-ROUTERS: tuple[APIRouter, ...] = ()
+from medialift.web.access import login_page
+from medialift.web.api import audiobook_actions, bursts, item_actions, queue_actions
+
+ROUTERS: tuple[APIRouter, ...] = (
+    login_page.router,
+    bursts.router,
+    audiobook_actions.router,
+    item_actions.router,
+    queue_actions.router,
+)
 """Each module of the API and each page has a `router` here."""
