@@ -77,9 +77,15 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         healing.history_of(database, house.crew)
         bursts.told(database)
         audiobooks.stock(folder / "audiobooks/inbox")
-        operations.once(settings)
+        operations.once(_recorded(settings))
         with database.engine.begin() as connection:
             for name, scope in PEOPLE.items():
                 people.add(connection, name, PASSWORD, scope, who="the owner")
         house.address = stack.enter_context(serving(settings, database))
         yield house
+
+
+def _recorded(settings: Settings) -> Settings:
+    """The same with every job's traffic kept, so that there is something to look at."""
+    diagnostics = settings.diagnostics.model_copy(update={"batch_debug": True})
+    return settings.model_copy(update={"diagnostics": diagnostics})

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from sandbox.audible.editions import USUAL, Edition
+from sandbox.audible.habits import HTML
 from sandbox.audible.server import StandIn, serve
 from sandbox.audiobooks import broken
 from sandbox.audiobooks.recordings import picture, speak
@@ -26,8 +27,9 @@ ODD = "Ann Author - <img src=x onerror=document.title=1>"
 
 @contextmanager
 def catalogue() -> Iterator[str]:
-    """Audible, Audnexus and their pictures; the address."""
+    """Audible, Audnexus and their pictures; the address. Some of their first answers are failures."""
     stand_in = StandIn()
+    stand_in.behave("audible", {"status": 503, "body": HTML}, {"status": 502, "body": HTML})
     bound = Edition(
         ASIN,
         "Already Bound",
