@@ -90,13 +90,11 @@ def upgrade() -> None:
     )
     op.create_index("login_failure_name", "login_failure", ["name", "at"])
     op.create_index("login_failure_address", "login_failure", ["address", "at"])
-    # The audit is read by who and by what, newest first, and is never made shorter.
-    op.create_index("event_who", "event", ["who", "id"])
+    # The audit is read by what was done, the newest first, and is never made shorter.
     op.create_index("event_what", "event", ["what", "id"])
 
 
 def downgrade() -> None:
     op.drop_index("event_what", "event")
-    op.drop_index("event_who", "event")
     for name in ("login_failure", "browser_session", "access_token", "person"):
         op.drop_table(name)
