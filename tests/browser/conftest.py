@@ -12,8 +12,8 @@ from playwright.sync_api import Browser
 
 from tests.browser import visits
 from tests.browser.chromium import Page, chromium
-from tests.browser.visits import Visit
-from tests.dashboard_filled import PASSWORD, House, filled
+from tests.browser.visits import Visit, log_in
+from tests.dashboard_filled import House, filled
 from tests.postgres_world import Postgres
 
 
@@ -75,12 +75,3 @@ def visit(house: House, chrome: Browser, known: Callable[[str], Any]) -> Iterato
         assert [one for each in opened for one in each.strangers()] == []
         assert [one for each in opened for one in each.complaints] == []
         assert [one for each in opened for one in each.refusals] == []
-
-
-def log_in(visit: Visit, name: str, password: str = PASSWORD) -> None:
-    """By the page, as a person does."""
-    page = visit.open("/login")
-    page.get_by_label("Name").fill(name)
-    page.get_by_label("Password").fill(password)
-    page.get_by_role("button", name="Log in").click()
-    page.wait_for_url(lambda url: "/login" not in url)

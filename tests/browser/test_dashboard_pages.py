@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from medialift.web.navigation import PLACES
-from sandbox.house import audiobooks, books, bursts
+from sandbox.house import audiobooks, bursts
 from tests.browser.visits import DESK, PHONE, Visit
 from tests.dashboard_filled import House
 

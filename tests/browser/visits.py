@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from tests.dashboard_filled import PASSWORD
+
 ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 AXE = ROOT / ".cache/npm/node_modules/axe-core/axe.min.js"
@@ -158,4 +160,13 @@ def visiting(browser: Browser, address: str, **context: Any) -> Iterator[Visit]:
         made.close()
 
 
-__all__ = ["AXE", "DESK", "PHONE", "Visit", "chromium", "visiting"]
+def log_in(visit: Visit, name: str, *, path: str = "/login") -> None:
+    """By the page, as a person does."""
+    page = visit.open(path)
+    page.get_by_label("Name").fill(name)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.wait_for_url(lambda url: "/login" not in url)
+
+
+__all__ = ["AXE", "DESK", "PHONE", "Visit", "chromium", "log_in", "visiting"]
