@@ -1,7 +1,7 @@
-"""The tables of posters in the ledger: batches, what each item of one is about, what lies here, what was kept.
+"""The tables of posters in the ledger: batches, what their items are about, what lies here, what was kept.
 
-They hang on the ledger's own tables (`queueing.schema`): a row of `poster_item` goes with its item. `poster` and
-`poster_kept` say what lies in the folder, so they outlive the batches that brought it.
+They hang on the ledger's own tables (`queueing.schema`): a row of `poster_item` goes with its item. `poster`
+and `poster_kept` say what lies in the folder, so they outlive the batches that brought it.
 """
 
 from __future__ import annotations
