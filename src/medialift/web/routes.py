@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from medialift.web import live
 from medialift.web.access import login_page
-from medialift.web.api import audiobook_actions, bursts, item_actions, queue_actions
+from medialift.web.api import audiobook_actions, batch_debug, bursts, item_actions, queue_actions
 
 ROUTERS: tuple[APIRouter, ...] = (
     login_page.router,
+    batch_debug.router,
     bursts.router,
     audiobook_actions.router,
     item_actions.router,
     queue_actions.router,
+    live.router,
 )
 """Each module of the API and each page has a `router` here."""
