@@ -6,6 +6,7 @@ import fcntl
 import json
 import logging
 import os
+import socket
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -13,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from medialift.diagnostics.traffic import analysis, kept, names, reading
 from medialift.diagnostics.traffic.document import BROKEN_OFF, FINISHED, RUNNING, made
@@ -94,9 +95,16 @@ def settle(settings: DiagnosticsSettings, engine: Engine | None = None) -> int:
 
 
 def forget(
-    settings: DiagnosticsSettings, engine: Engine | None = None, *, older_than: float | None = None
+    settings: DiagnosticsSettings,
+    connection: Connection | None = None,
+    *,
+    older_than: float | None = None,
 ) -> int:
-    """Delete what is older than it is to be kept, here and in the ledger; how many records."""
+    """Delete what ended so many seconds ago, here and in the ledger; how many records.
+
+    Args:
+        older_than: None: as the settings say.
+    """
     age = settings.keep if older_than is None else older_than
     gone = set()
     with suppress(OSError):
@@ -108,11 +116,8 @@ def forget(
             with suppress(OSError):
                 path.unlink()
                 gone.add(path.name)
-    count = 0
-    if engine is not None:
-        with engine.begin() as connection:
-            count = kept.forget(connection, age)
-    return max(count, len(gone))
+    in_ledger = set(kept.forget(connection, age)) if connection is not None else set()
+    return len(in_ledger | {(socket.gethostname(), name) for name in gone})
 
 
 def _written(journal: Path, content: bytes) -> Path:

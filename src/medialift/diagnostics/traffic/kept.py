@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, text
@@ -27,7 +27,10 @@ _LATEST = text(
     " order by started desc, host, name limit :limit"
 )
 _OF_JOB = text("select document from traffic_record where job = :job order by started, host limit :limit")
-_FORGET = text("delete from traffic_record where ended < now() - make_interval(secs => :age)")
+_KNOWN = text("select name from traffic_record where host = :host and name = any(:names)")
+_FORGET = text(
+    "delete from traffic_record where ended <= now() - make_interval(secs => :age) returning host, name"
+)
 
 
 def keep(connection: Connection, name: str, document: Mapping[str, Any], content: bytes) -> None:
@@ -60,6 +63,11 @@ def documents(connection: Connection, job: str, *, limit: int = 200) -> list[dic
     return [json.loads(zlib.decompress(content)) for content in rows]
 
 
-def forget(connection: Connection, older_than: float) -> int:
-    """Delete records that ended so many seconds ago; how many there were."""
-    return connection.execute(_FORGET, {"age": older_than}).rowcount
+def known(connection: Connection, host: str, names: Iterable[str]) -> set[str]:
+    """Which of a host's records are in the ledger."""
+    return set(connection.execute(_KNOWN, {"host": host, "names": list(names)}).scalars())
+
+
+def forget(connection: Connection, older_than: float) -> list[tuple[str, str]]:
+    """Delete records that ended so many seconds ago: (host, name) of each."""
+    return [(row.host, row.name) for row in connection.execute(_FORGET, {"age": older_than})]

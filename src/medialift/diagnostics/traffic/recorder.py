@@ -146,10 +146,17 @@ class Recorder:
             finishing.finish(record, self._engine)
             if time.monotonic() - self._tidied > 3600:
                 self._tidied = time.monotonic()
-                finishing.forget(self._settings, self._engine)
+                self._tidy()
         except Exception as error:
             # Whatever it was, it is not the work's fault, and not to be its end.
             _log.warning("the record of %s is lost: %s", record.job, error)
+
+    def _tidy(self) -> None:
+        if self._engine is None:
+            finishing.forget(self._settings)
+            return
+        with self._engine.begin() as connection:
+            finishing.forget(self._settings, connection)
 
     def _made(self, job: str, label: str) -> Record:
         settings = self._settings
