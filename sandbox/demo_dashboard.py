@@ -37,7 +37,7 @@ from medialift.foundation.waiting import SystemClock
 from medialift.queueing import workers
 from medialift.queueing.database import Database
 from medialift.settings import Settings
-from medialift.web.access import people
+from medialift.web.access import people, tokens
 from medialift.web.navigation import PLACES
 from medialift.web.server import serving
 from sandbox import steps
@@ -109,11 +109,12 @@ def run(demo: Demo, *, once: bool) -> None:
         with demo.step("the healing remembers a worker that hung, and one that nothing helped"):
             crew = [Played.register(database, f"attic-books@{number}", host="attic") for number in (1, 2, 3)]
             healing.history_of(database, crew)
-        with demo.step("three bursts of Plex: one went well, one failed, one is under way"):
-            bursts.told(database)
         with database.engine.begin() as connection:
             people.add(connection, NAME, PASSWORD, "admin", who="the demo")
+            token, _ = tokens.create(connection, "controller", "act", who="the demo")
         with serving(given, database) as demo.address:
+            with demo.step("three bursts of Plex are told: one went well, one failed, one is under way"):
+                demo.expect(bursts.posted(demo.address, token), "nothing of the bursts was taken")
             with demo.step("every page answers"):
                 _look(demo)
             if not once:

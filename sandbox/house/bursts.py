@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from contextlib import closing
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from medialift.plex.posting import Dashboard, Post
 from medialift.plex.report import ReportInputs, build
 from medialift.queueing import bursts
 from medialift.queueing.bursts import Known, Line
@@ -97,6 +99,20 @@ class Story:
             at += 1
             yield line(self.now, "progress", data={"text": "18,351 of 18,951"})
 
+    def known(self) -> dict[str, Any]:
+        """What it told besides."""
+        return {
+            "library": "home",
+            "mode": "delta",
+            "zone": "fr-par-2",
+            "outcome": "" if self.now else "failed" if self.failed else "ok",
+            "cost_eur": self.instance["cost_eur"],
+            "budget_eur": 3.0,
+            "instance": self.instance,
+            "sections": None if self.now else _SECTIONS,
+            "report": None if self.now else self.report(),
+        }
+
     def report(self) -> dict[str, Any]:
         """The report, as the burst's own program makes it."""
         at, phases = self.began, []
@@ -149,18 +165,22 @@ def stories() -> tuple[Story, Story, Story]:
 
 
 def told(database: Database) -> None:
-    """Tell the ledger of the three, as their controllers do."""
+    """Write the three into a ledger."""
     for story in stories():
-        known = Known(
-            library="home",
-            mode="delta",
-            zone="fr-par-2",
-            outcome="" if story.now else "failed" if story.failed else "ok",
-            cost_eur=story.instance["cost_eur"],
-            budget_eur=3.0,
-            instance=story.instance,
-            sections=None if story.now else _SECTIONS,
-            report=None if story.now else story.report(),
-        )
         with database.engine.begin() as connection:
-            bursts.tell(connection, story.id, "controller", list(story.lines()), known)
+            bursts.tell(connection, story.id, "controller", list(story.lines()), Known(**story.known()))
+
+
+def posted(address: str, token: str) -> int:
+    """Tell a dashboard of the three, as their controllers do; how many lines were new to it."""
+    with closing(Dashboard.at(address, token)) as dashboard:
+        return sum(dashboard.tell(story.id, _post(story)) for story in stories())
+
+
+def _post(story: Story) -> Post:
+    lines = {line.number: {**asdict(line), "at": line.at.timestamp()} for line in story.lines()}
+    for line in lines.values():
+        del line["journal"]
+    # The sections are in the report, and only what is over has an outcome.
+    known = {name: value for name, value in story.known().items() if value and name != "sections"}
+    return Post(story.id, "controller", lines, known)
