@@ -12,7 +12,7 @@ import medialift
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.queueing.database import Database
 from medialift.settings import Settings
-from medialift.web import problems, rendering
+from medialift.web import live, problems, rendering
 from medialift.web.context import Context
 from medialift.web.hardening import Hardened
 from medialift.web.routes import ROUTERS
@@ -48,6 +48,7 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
         settings, database, rendering.environment(settings.dashboard.base_path), clock or SystemClock()
     )
     problems.install(app)
+    live.install(app)
     for router in ROUTERS:
         app.include_router(router)
     app.mount("/static", _Assets(directory=rendering.STATIC), "static")

@@ -16,6 +16,7 @@ from medialift.queueing.database import Database
 from medialift.settings import Settings
 from medialift.web import app
 from medialift.web.access import opening
+from medialift.web.live import Live
 
 _GRACE_SECONDS = 10
 _START_SECONDS = 30.0
@@ -74,8 +75,20 @@ def _listening(settings: Settings) -> Iterator[socket.socket]:
         yield listening
 
 
+class _Server(uvicorn.Server):
+    """One whose listeners are told to go before it waits for everybody to have been answered."""
+
+    def __init__(self, config: uvicorn.Config, application: FastAPI) -> None:
+        super().__init__(config)
+        self._live: Live = application.state.live
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._live.close()
+        await super().shutdown(sockets)
+
+
 def _server(application: FastAPI) -> uvicorn.Server:
-    return uvicorn.Server(
+    return _Server(
         uvicorn.Config(
             application,
             log_config=None,
@@ -87,5 +100,6 @@ def _server(application: FastAPI) -> uvicorn.Server:
             forwarded_allow_ips="",
             timeout_graceful_shutdown=_GRACE_SECONDS,
             lifespan="on",
-        )
+        ),
+        application,
     )
