@@ -63,10 +63,9 @@ def find(
     name = str(result.get("name") or "") if stage == CONVERT else named
     folder = _inside(settings.converted, name) if name else None
     manifest, why = _manifest(folder, name)
+    source = named if stage == CONVERT else ""
     if manifest is not None:
         source = manifest.sources.key
-    else:
-        source = named if stage == CONVERT else ""
     aside = str(payload.get("put_aside") or "")
     return BookOfItem(
         stage,
@@ -81,7 +80,7 @@ def find(
 
 
 def cover(book: BookOfItem) -> tuple[bytes, str] | None:
-    """The picture in the book's file, and what it is: "jpeg" or "png"; None when there is none to be shown."""
+    """The picture in the book's file, and what it is: "jpeg" or "png"; None when none can be shown."""
     if book.folder is None or book.manifest is None:
         return None
     file = book.folder / Path(book.manifest.conversion.file).name

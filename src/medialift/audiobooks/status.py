@@ -22,7 +22,7 @@ _LISTED = 200
 
 _WAITING = text(
     f"""
-select key, state, attempts, not_before, not_before > now() as later, bytes, lease_owner, error_kind,
+select id, key, state, attempts, not_before, not_before > now() as later, bytes, lease_owner, error_kind,
        error_text, payload->>'put_aside' as put_aside, result
   from item
  where pipeline = :pipeline and collection = :collection
@@ -45,6 +45,7 @@ class Waiting:
         again_at: when it is tried again.
         put_aside: where a failed book was moved to.
         details: what a person needs to decide: needs, candidates.
+        id: of the item.
     """
 
     stage: str
@@ -57,9 +58,11 @@ class Waiting:
     again_at: datetime | None = None
     put_aside: str = ""
     details: Mapping[str, Any] | None = None
+    id: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         return {
+            "id": self.id,
             "stage": self.stage,
             "name": self.name,
             "state": self.state,
@@ -181,6 +184,7 @@ def _waiting(row: Any) -> Waiting:
         again_at=row.not_before if state == "again" else None,
         put_aside=row.put_aside or "",
         details=result if row.state == "skipped" else None,
+        id=row.id,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 from medialift.audiobooks import (
     asked,
     book_record,
+    brief,
     convert_stage,
     delivery,
     inbox,
@@ -127,7 +128,12 @@ class Workshop:
 
         conversion = done.manifest.conversion
         return Outcome(
-            result={"kind": conversion.kind, "chapters": len(conversion.chapters), "file": conversion.file},
+            result={
+                "kind": conversion.kind,
+                "chapters": len(conversion.chapters),
+                "file": conversion.file,
+                "book": brief.of(done.manifest),
+            },
             name=done.manifest.name,
             how=done.how,
             played=done.played,
@@ -155,6 +161,7 @@ class Workshop:
                 "changes": len(tagged.diff),
                 "needs": list(tagged.needs_person),
                 "candidates": candidates,
+                "book": brief.of(manifest),
             },
             name=manifest.name,
             played=manifest.conversion.seconds,
@@ -207,7 +214,12 @@ class Workshop:
         """Write down what a person had done, and what follows; part of the caller's transaction."""
         manifest = tagged.manifest
         waits = manifest.next_action == "review"
-        result: dict[str, Any] = {"state": tagged.state, "changes": len(tagged.diff), "by_hand": True}
+        result: dict[str, Any] = {
+            "state": tagged.state,
+            "changes": len(tagged.diff),
+            "by_hand": True,
+            "book": brief.of(manifest),
+        }
         if waits:
             result |= {"waits_for": "person", "reason": "; ".join(tagged.needs_person)}
         item = stages.settle(
