@@ -18,8 +18,10 @@ import pytest
 from medialift.cloud import instances
 from medialift.foundation import journal
 from medialift.foundation.waiting import wait_until
+from medialift.queueing.database import Database
 from sandbox.settings import ROOT
 from tests.cloud_world import CREDENTIALS, CloudWorld, make_cloud_world
+from tests.dashboard_world import over_http
 
 ARCHIVE = {
     "archives": ["s3://medialift/plex/burst/home-20261121T031500Z.tar.zst"],
@@ -219,6 +221,36 @@ def test_a_removal_that_fails_hides_neither_how_the_burst_went_nor_what_is_left(
     assert "teardown.yml" in ending.error()
     assert ending.phases()["destroy"] == "failed"
     assert "STILL RUNNING" in heard[0]["message"]
+
+
+def test_the_dashboard_hears_of_it_while_it_goes_on_and_how_it_ended(
+    ending: Ending, running: Callable[[], dict[str, Any]], database: Database
+) -> None:
+    journal.Journal(ending.artifacts / "journal.jsonl").start("scan")
+    ending.values["plex_burst_post_every"] = "50ms"
+    with over_http(database) as dashboard:
+        ending.values["plex_burst_dashboard_url"] = str(dashboard.base_url).rstrip("/")
+
+        def told() -> dict[str, Any]:
+            return next(iter(dashboard.get("/api/v1/bursts").json()["items"]), {})
+
+        assert ending.play([_part("follow")]).returncode == 0
+        assert wait_until(lambda: told().get("phase") == "scan", at_most=30, every=0.05)
+        assert ending.conclude(DONE, plex_burst_instance=running()).returncode == 0
+        burst = told()
+        assert (burst["state"], burst["phase"], burst["library"]) == ("ok", "destroy", "home")
+        report = dashboard.get(f"/api/v1/bursts/{burst['id']}/report").json()
+    assert report["archive"]["sha256"] == ARCHIVE["sha256"]
+
+
+def test_a_dashboard_that_is_away_costs_a_burst_nothing_and_is_still_to_be_told(
+    ending: Ending, running: Callable[[], dict[str, Any]]
+) -> None:
+    ending.values["plex_burst_dashboard_url"] = "http://127.0.0.1:9"
+    played = ending.conclude(DONE, plex_burst_instance=running())
+    assert played.returncode == 0 and "was not told" in " ".join((played.stdout + played.stderr).split())
+    (kept,) = (ending.artifacts / "outbox").glob("*.json")
+    assert json.loads(kept.read_text())["known"]["outcome"] == "ok"
 
 
 def test_people_hear_of_a_budget_while_it_is_passed_and_not_once_more_at_the_end(

@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 import httpx
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from medialift.errors import Permanent, Transient
 from medialift.foundation.token import read_token
@@ -53,6 +53,21 @@ class Dashboard:
             raise Permanent("There is no dashboard to tell", "", "Set dashboard.url in the settings")
         token = settings.token if settings.token.get_secret_value() else read_token(settings.token_file)
         return cls(settings.url, token, timeout=timeout)
+
+    @classmethod
+    def at(cls, url: str, token: str, *, timeout: float = 10.0) -> Dashboard:
+        """The one at an address that a person gave.
+
+        Raises:
+            Permanent: it is no address.
+        """
+        try:
+            settings = DashboardSettings.model_validate({"url": url, "token": token})
+        except ValidationError as error:
+            raise Permanent(
+                "This is not the address of a dashboard", url, str(error.errors()[0]["msg"])
+            ) from None
+        return cls.of(settings, timeout=timeout)
 
     def close(self) -> None:
         self._client.close()
