@@ -32,7 +32,7 @@ def make(folder: Path, *parts: Path) -> tuple[Path, prove.Proof]:
         sources, chosen, folder / "a.m4a", work=work, cores=1, programs=FFMPEG, stop=Event(), timeout=60
     )
     planned = chapters.plan(book, sources, made.samples, made.rate, settings)
-    finish.finish(made.path, planned.chapters, made.rate, None, folder / "book.m4b", FFMPEG, work)
+    finish.finish(made.path, planned.chapters, made.rate, None, folder / "book.m4b", FFMPEG)
     proof = prove.prove(
         folder / "book.m4b",
         rate=made.rate,

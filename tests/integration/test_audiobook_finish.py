@@ -50,7 +50,7 @@ class Made:
         )  # fmt: skip
 
     def finished(self, target: Path, *, audio: Path | None = None, cover: Path | None = None) -> Path:
-        finish.finish(audio or self.audio, self.chapters, RATE, cover, target, FFMPEG, target.parent)
+        finish.finish(audio or self.audio, self.chapters, RATE, cover, target, FFMPEG)
         return target
 
     def prove(self, file: Path, *, cover: bool = False, **changed: object) -> prove.Proof:
@@ -104,7 +104,7 @@ def test_three_hundred_chapters_keep_their_places_and_titles(made: Made, tmp_pat
     step = sum(made.samples) // 300
     many = [Chapter(one * step, (one + 1) * step, f"Chapter {one + 1}") for one in range(300)]
     many[-1] = replace(many[-1], end=sum(made.samples))
-    finish.finish(made.audio, many, RATE, None, tmp_path / "book.m4b", FFMPEG, tmp_path)
+    finish.finish(made.audio, many, RATE, None, tmp_path / "book.m4b", FFMPEG)
     there = finish.read_chapters(tmp_path / "book.m4b", FFMPEG)
     assert [one.title for one in there] == [one.title for one in many]
     assert max(abs(one.start - two.start / RATE) for one, two in zip(there, many, strict=True)) < 0.001
@@ -172,7 +172,7 @@ def test_a_book_made_of_fewer_samples_than_its_sources_claim_is_not_proven(
         speak(one.text, tmp_path / f"{number}.m4a", codec="m4a", rate=RATE, seconds=one.seconds).path
         for number, one in enumerate(made.parts)
     ]
-    finish.finish(converted.path, made.chapters[:2], RATE, None, tmp_path / "book.m4b", FFMPEG, tmp_path)
+    finish.finish(converted.path, made.chapters[:2], RATE, None, tmp_path / "book.m4b", FFMPEG)
     with pytest.raises(Permanent, match=r"3\.25 s of what its sources say"):
         made.prove(
             tmp_path / "book.m4b",

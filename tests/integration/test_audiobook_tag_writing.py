@@ -183,7 +183,7 @@ def test_a_book_of_our_own_writer_keeps_every_sample_and_both_kinds_of_chapters(
     ends = [round(spoken.samples * share) for share in (0.3, 0.7, 1)]
     chapters = [Chapter(start, end, f"“{end}”") for start, end in zip([0, *ends], ends, strict=False)]
     cover = recordings.picture(tmp_path / "c.jpg")
-    finish.finish(spoken.path, chapters, rate, cover, book, found, tmp_path)
+    finish.finish(spoken.path, chapters, rate, cover, book, found)
     heard, told, pcm = finish.heard(book), finish.read_chapters(book, found), recordings.pcm(book)
     write(book, picture=recordings.picture(tmp_path / "d.png", size=700).read_bytes())
     write(book, known=Metadata(title="Short"))

@@ -247,7 +247,7 @@ class _Making:
         target = stage / f"{name}.m4b"
         finishing.finish(
             converted.path, planned.chapters, converted.rate, picture.path if picture else None, target,
-            programs, scratch, stop=self.stop,
+            programs, stop=self.stop,
         )  # fmt: skip
         self._next("proving")
         proof = prove.prove(
@@ -290,7 +290,9 @@ class _Making:
                 proof=proof.to_dict(),
                 attempts=self.order.number,
             ),
-        ).model_copy(update={publishing.ORDER: self.order.order, "carried": local})
+            order=self.order.order,
+            carried=tuple(local),
+        )
 
     def _chapters(
         self, book: Book, found: Sequence[Source], converted: Converted, detected: Detected

@@ -41,7 +41,6 @@ def finish(
     cover: Path | None,
     target: Path,
     programs: Programs,
-    work: Path,  # noqa: ARG001 - all writers of books are given one
     *,
     stop: Event | None = None,
 ) -> None:
@@ -52,7 +51,6 @@ def finish(
     Args:
         chapters: on the grid of `rate` (Hz), without a gap.
         cover: a JPEG or PNG; None: the one that the sound may have stays.
-        work: a folder of ours; nothing is needed of it now.
 
     Raises:
         Permanent: `audio` is no MP4 that can be read.

@@ -272,6 +272,13 @@ class Manifest(_Record):
     created: str = Field(default="", description="ISO 8601 in UTC")
     updated: str = Field(default="", description="ISO 8601 in UTC")
     medialift: str = Field(default="", description="version of the program that wrote it last")
+    order: str = Field(
+        default="",
+        description="order of the ledger that it was made by: an attempt that repeats finds its book",
+    )
+    carried: tuple[str, ...] = Field(
+        default=(), description="files beside the sources that tagging reads, carried along"
+    )
     sources: Sources
     conversion: Conversion
     localisation: Localisation = Localisation()

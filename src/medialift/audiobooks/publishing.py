@@ -19,8 +19,6 @@ from medialift.audiobooks.manifest import Manifest
 from medialift.errors import MedialiftError, Permanent
 from medialift.foundation import atomic
 
-ORDER = "order"
-"""The manifest's field that says by which order of the ledger a book was made."""
 _STAGED, _OLD = ".medialift-new-", ".medialift-old-"
 # A file's name may have 255 bytes; beside it lie ones that are longer by a few, while they are written.
 _LONGEST_NAME = 220
@@ -64,7 +62,7 @@ def published(converted: Path, name: str, order: str) -> Manifest | None:
         if order and wanted.match(entry.name):
             with suppress(MedialiftError, OSError):
                 found = manifests.read(entry)
-                if (found.model_extra or {}).get(ORDER) == order and found.name == entry.name:
+                if found.order == order and found.name == entry.name:
                     return found
     return None
 

@@ -43,7 +43,7 @@ def of(name: str, order: str) -> Manifest:
         sources=Sources(key=name, structure=Structure.FLAT),
         conversion=Conversion(kind="converted", file=f"{name}.m4b"),
     )
-    return Manifest.model_validate({**made.model_dump(), publishing.ORDER: order})
+    return Manifest.model_validate({**made.model_dump(), "order": order})
 
 
 @pytest.fixture
