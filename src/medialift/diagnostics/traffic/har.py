@@ -5,7 +5,7 @@ What failed without an answer has the status 0, as browsers write it, and says w
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -15,7 +15,7 @@ import medialift
 
 def archive(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The archive of all records of a job; secrets are masked in it, as they are in the records."""
-    entries = [_entry(one, document) for document in documents for one in document.get("requests", ())]
+    entries = [_entry(one, document) for document in documents for one in _requests(document)]
     entries.sort(key=lambda one: str(one["startedDateTime"]))
     left_out = sum(int(one.get("left_out") or 0) for one in documents)
     comment = f"{left_out} more requests are counted in the job's record, and not kept" if left_out else ""
@@ -26,6 +26,14 @@ def archive(documents: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "entries": entries,
     }
     return {"log": {**log, "comment": comment} if comment else log}
+
+
+def _requests(document: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The requests, each with its own body: of those that repeat one, the record has it once."""
+    bodies = {one["n"]: one["body"] for one in document.get("requests", ()) if "body" in one}
+    for one in document.get("requests", ()):
+        body = bodies.get(one.get("body_as_of"))
+        yield one if body is None else {**one, "body": body}
 
 
 def _entry(one: Mapping[str, Any], document: Mapping[str, Any]) -> dict[str, Any]:

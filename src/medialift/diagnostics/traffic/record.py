@@ -32,7 +32,7 @@ _log = logging.getLogger(__name__)
 # Those that went well may take so much of the room: it is the others that one wants to see.
 _SHARE_OF_GOOD = 0.6
 _FIGURES_SECONDS = 1.0
-_SESSIONS, _ORIGINS, _IN_A_ROW, _REASONS = 40, 20, 2000, 10
+_SESSIONS, _ORIGINS, _IN_A_ROW, _REASONS, _BODIES = 40, 20, 2000, 10, 100
 _SERVER_HEADERS = ("server", "via", "x-powered-by", "www-authenticate", "x-application-version", "cf-ray")
 
 
@@ -79,6 +79,7 @@ class Record:
         self._in_a_row: dict[tuple[str, str, str], list[str]] = {}
         self._bytes = {True: 0, False: 0}
         self._file: int | None = None
+        self._bodies: dict[str, int] = {}
         self._full, self._figures_at = False, 0.0
         self.path: Path | None = None
 
@@ -137,6 +138,7 @@ class Record:
             self._under_way.pop(entry["n"], None)
             self._note_attempt(exchange.key, entry, bad)
             entry = {name: value for name, value in entry.items() if value not in ("", None)}
+            self._without_repeated_body(entry)
             self.figures.add(entry)
             line = line_of(entry)
             if self._has_room(len(line), bad):
@@ -224,6 +226,18 @@ class Record:
                 self._in_a_row.setdefault(key, []).append(reason)
         elif entry["outcome"] in ("ok", "expected"):
             self._in_a_row.pop(key, None)
+
+    def _without_repeated_body(self, entry: dict[str, Any]) -> None:
+        """A server says the same of many requests: it is kept of the first."""
+        body = entry.get("body")
+        if body is None:
+            return
+        first = self._bodies.get(body)
+        if first is not None:
+            del entry["body"]
+            entry["body_as_of"] = first
+        elif len(self._bodies) < _BODIES:
+            self._bodies[body] = entry["n"]
 
     def _has_room(self, size: int, bad: bool) -> bool:
         total = sum(self._bytes.values()) + size

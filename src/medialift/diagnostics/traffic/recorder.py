@@ -23,6 +23,7 @@ from medialift.settings import DiagnosticsSettings
 
 _log = logging.getLogger(__name__)
 VARIABLE = "MEDIALIFT_BATCH_DEBUG"
+_WRITING_SECONDS = 10.0
 _YES, _NO = ("1", "true", "yes", "on"), ("", "0", "false", "no", "off")
 
 
@@ -54,6 +55,7 @@ class Recorder:
         self._engine: Engine | None = None
         self._worker = ""
         self._open: dict[str, tuple[Record, Timer | None]] = {}
+        self._timers: list[Timer] = []
         self._lock = Lock()
         self._tidied = 0.0
 
@@ -106,10 +108,13 @@ class Recorder:
         """Write what is not written yet; for the end of the process."""
         with self._lock:
             left, self._open = list(self._open.values()), {}
+            timers = list(self._timers)
         for record, timer in left:
             if timer is not None:
                 timer.cancel()
             self._finish(record)
+        for timer in timers:
+            timer.join(_WRITING_SECONDS)  # it may be writing one just now
 
     def _entered(self, job: str, label: str) -> Record:
         with self._lock:
@@ -131,6 +136,8 @@ class Recorder:
             timer = Timer(linger, self._over, (record,))
             timer.daemon = True
             timer.name = "traffic"
+            self._timers = [one for one in self._timers if one.is_alive()]
+            self._timers.append(timer)
             self._open[record.job] = record, timer
             timer.start()
 

@@ -96,7 +96,7 @@ class Shelf:
             raise NoRecord(
                 "There is no record of this job",
                 job,
-                "Switch the batch debug log on, and let it run again; `batch-debug status` lists what there is",
+                "Switch the batch debug log on and let it run again; `batch-debug status` lists the records",
             )
         return sorted(found, key=lambda one: str(one["started"]))
 

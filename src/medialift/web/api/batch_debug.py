@@ -40,8 +40,10 @@ class Enabling(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    duration_minutes: int = Field(30, ge=1, le=LONGEST_MINUTES, description="It goes off by itself then.")
-    pipeline: Pipeline = Field("", description="Of this one only; empty: of all.")
+    duration_minutes: int = Field(
+        default=30, ge=1, le=LONGEST_MINUTES, description="It goes off by itself then."
+    )
+    pipeline: Pipeline = Field(default="", description="Of this one only; empty: of all.")
 
 
 class Disabling(BaseModel):
@@ -49,7 +51,7 @@ class Disabling(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    pipeline: Pipeline | None = Field(None, description="Of this scope only; null: everywhere.")
+    pipeline: Pipeline | None = Field(default=None, description="Of this scope only; null: everywhere.")
 
 
 class SwitchedOn(BaseModel):
@@ -199,7 +201,7 @@ class CleanedUp(BaseModel):
 
 @router.get("/status")
 def batch_debug_status(
-    within: Within, connection: Connected, caller: Reader, limit: Limit = 50
+    within: Within, connection: Connected, _: Reader, limit: Limit = 50
 ) -> BatchDebugStatus:
     """Whether the log is on, until when, and the jobs that were recorded lately."""
     return status_of(within, connection, limit)
@@ -226,21 +228,19 @@ def disable_batch_debug(
 
 
 @router.get("/job/{job_id}/summary")
-def batch_debug_summary(job_id: JobId, within: Within, connection: Connected, caller: Reader) -> JobSummary:
+def batch_debug_summary(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JobSummary:
     """What a job's requests came to, what their failures have in common, and what to do about them."""
     return JobSummary.model_validate(_found(within, connection, job_id, "summary"))
 
 
 @router.get("/job/{job_id}/full-log", response_model=JobLog)
-def batch_debug_full_log(
-    job_id: JobId, within: Within, connection: Connected, caller: Reader
-) -> JSONResponse:
+def batch_debug_full_log(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JSONResponse:
     """All that is kept of a job: each request with its attempt, times, status, headers, and error."""
     return _file(_found(within, connection, job_id, "full_log"), f"job_{job_id}.json")
 
 
 @router.get("/job/{job_id}/har", response_model=HttpArchive)
-def batch_debug_har(job_id: JobId, within: Within, connection: Connected, caller: Reader) -> JSONResponse:
+def batch_debug_har(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JSONResponse:
     """A job's requests as an HTTP archive (HAR 1.2), which browsers open."""
     return _file(_found(within, connection, job_id, "har"), f"job_{job_id}.har")
 
