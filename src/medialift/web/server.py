@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from threading import Thread
 
@@ -13,6 +13,7 @@ from fastapi import FastAPI
 from medialift.errors import Permanent
 from medialift.foundation.waiting import wait_until
 from medialift.queueing.database import Database
+from medialift.queueing.readiness import notify
 from medialift.settings import Settings
 from medialift.web import app
 from medialift.web.access import opening
@@ -20,6 +21,7 @@ from medialift.web.live import Live
 
 _GRACE_SECONDS = 10
 _START_SECONDS = 30.0
+_ALIVE_SECONDS = 15
 
 
 def run(settings: Settings) -> None:
@@ -33,7 +35,7 @@ def run(settings: Settings) -> None:
         database.migrate()
         _check(settings, database)
         with _listening(settings) as listening:
-            _server(app.create(settings, database)).run([listening])
+            _server(app.create(settings, database), alive=_alive).run([listening])
 
 
 @contextmanager
@@ -87,7 +89,12 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _server(application: FastAPI) -> uvicorn.Server:
+async def _alive() -> None:
+    """Tell systemd that it answers: for the first time when it begins to."""
+    notify("READY=1\nWATCHDOG=1")
+
+
+def _server(application: FastAPI, alive: Callable[[], Awaitable[None]] | None = None) -> uvicorn.Server:
     return _Server(
         uvicorn.Config(
             application,
@@ -100,6 +107,8 @@ def _server(application: FastAPI) -> uvicorn.Server:
             forwarded_allow_ips="",
             timeout_graceful_shutdown=_GRACE_SECONDS,
             lifespan="on",
+            callback_notify=alive,
+            timeout_notify=_ALIVE_SECONDS,
         ),
         application,
     )
