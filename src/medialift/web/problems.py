@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
+from math import ceil
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -23,10 +24,18 @@ from starlette.exceptions import HTTPException
 from medialift.errors import MedialiftError, Permanent, Transient, Unsafe
 from medialift.foundation.text import redact
 from medialift.queueing.database import unreachable
+from medialift.web.access.refusals import Taken, TooMany, Unknown
 from medialift.web.context import context_of
 
 _log = logging.getLogger(__name__)
-_STATUS: Mapping[type[MedialiftError], int] = {Permanent: 400, Unsafe: 409, Transient: 503}
+_STATUS: Mapping[type[MedialiftError], int] = {
+    Unknown: 404,
+    Taken: 409,
+    TooMany: 429,
+    Permanent: 400,
+    Unsafe: 409,
+    Transient: 503,
+}
 _AGAIN_SECONDS = 5
 _ERRORS_SHOWN = 20
 
@@ -93,8 +102,10 @@ class Problem(Exception):
         *,
         headers: Mapping[str, str] | None = None,
         errors: list[str] | None = None,
+        kind: str = "",
     ) -> None:
         super().__init__(what)
+        self.kind = kind or {503: "transient", 409: "unsafe"}.get(status, "permanent")
         self.status, self.what, self.subject, self.hint = status, what, subject, hint
         self.headers = dict(headers or {})
         self.errors = errors
@@ -126,8 +137,9 @@ def of(error: Exception) -> Problem:
             return error
         case MedialiftError():
             status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 500)
-            again = {"Retry-After": str(_AGAIN_SECONDS)} if status == 503 else None
-            return Problem(status, error.what, error.subject, error.hint, headers=again)
+            seconds = ceil(getattr(error, "seconds", _AGAIN_SECONDS))
+            again = {"Retry-After": str(seconds)} if isinstance(error, Transient) else None
+            return Problem(status, error.what, error.subject, error.hint, headers=again, kind=error.kind)
         case RequestValidationError():
             return Problem(422, "This cannot be used", hint="Correct what is named", errors=_wrong(error))
         case HTTPException():
@@ -196,7 +208,7 @@ def _details(request: Request, problem: Problem) -> ProblemDetails:
         status=problem.status,
         detail=redact(f"{said}. {problem.hint}." if problem.hint else f"{said}."),
         instance=request.url.path,
-        kind={503: "transient", 409: "unsafe"}.get(problem.status, "permanent"),
+        kind=problem.kind,
         what=problem.what,
         subject=redact(problem.subject),
         hint=problem.hint,

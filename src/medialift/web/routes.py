@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from medialift.web import audit as audit_page
 from medialift.web import live
-from medialift.web.access import login_page
-from medialift.web.api import audiobook_actions, batch_debug, bursts, item_actions, queue_actions
+from medialift.web.access import access_page, account_page, login_page
+from medialift.web.api import (
+    access,
+    audiobook_actions,
+    audit,
+    batch_debug,
+    bursts,
+    item_actions,
+    queue_actions,
+)
 
 ROUTERS: tuple[APIRouter, ...] = (
     login_page.router,
+    access_page.router,
+    account_page.router,
+    audit_page.router,
+    access.router,
+    audit.router,
     batch_debug.router,
     bursts.router,
     audiobook_actions.router,

@@ -27,9 +27,11 @@ _HOME = "/"
 
 def local_path(given: str) -> str:
     """Where to go after logging in: a path of ours, never an address that leads elsewhere."""
-    path = urlsplit(given) if given.isprintable() else urlsplit("")
-    leads_away = path.scheme or path.netloc or not given.startswith("/") or "\\" in given or "//" in path.path
-    return _HOME if leads_away or path.path == "/login" else given
+    # Browsers leave out tabs and ends of lines, and take a backslash for a slash: nothing of that is guessed.
+    if not given.isprintable() or "\\" in given or not given.startswith("/") or given.startswith("//"):
+        return _HOME
+    path = urlsplit(given).path
+    return _HOME if "//" in path or path == "/login" else given
 
 
 @router.get("/login")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from medialift.web.access.scopes import Scope, lesser, scope_of
 
 PREFIX = "mlt_"
 _BYTES = 32
+_LETTERS = 32
+_GIVEN = re.compile(rf"{PREFIX}[A-Za-z0-9_-]{{{_LETTERS},200}}")
 
 
 @dataclass(frozen=True)
@@ -61,6 +64,17 @@ insert into access_token (name, person, hash, scope, expires)
 values (:name, :person, :hash, :scope, now() + make_interval(secs => :seconds))
 on conflict (name) do nothing returning {_COLUMNS}
 """  # noqa: S608
+)
+_SAME = text(
+    "select exists (select from access_token where name = :name and hash = :hash and scope = :scope"
+    " and person is null and expires is null)"
+)
+_GIVE = text(
+    """
+insert into access_token (name, hash, scope) values (:name, :hash, :scope)
+on conflict (name) do update
+   set hash = excluded.hash, scope = excluded.scope, person = null, expires = null, created = now(), used = null
+"""
 )
 _REVOKE = text(f"delete from access_token where name = :name returning {_COLUMNS}")  # noqa: S608
 # Whoever was shut out takes their tokens along.
@@ -122,6 +136,29 @@ def create(
     after = {"scope": token.scope, "person": person, "expires": token.expires and token.expires.isoformat()}
     events.record(connection, who=who, what="token created", subject=token.name, after=after)
     return secret, token
+
+
+def given(connection: Connection, name: str, scope: str, secret: str, *, check: bool = False) -> bool:
+    """Take a token that somebody made elsewhere, such as one of a vault; whether anything is different now.
+
+    One of the same name that is another one is taken no more. It is nobody's, and does not expire.
+
+    Args:
+        check: only say whether anything would be.
+
+    Raises:
+        Permanent: the name or the scope is none, or the token could be guessed.
+    """
+    if not _GIVEN.fullmatch(secret):
+        raise Permanent(
+            "This token could be guessed", name[:80], f"It is {PREFIX} and {_LETTERS} random letters or more"
+        )
+    values = {"name": name_of(name), "scope": scope_of(scope), "hash": _hash(secret)}
+    there = connection.execute(_SAME, values).scalar_one()
+    if not there and not check:
+        connection.execute(_GIVE, values)
+        events.record(connection, what="token given", subject=values["name"], after={"scope": scope})
+    return not there
 
 
 def listed(connection: Connection) -> list[Token]:
