@@ -19,7 +19,7 @@ import struct
 import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -41,6 +41,7 @@ SECRET = "s3cr3t-value-nobody-may-see"
 
 class _Answers(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def _answer(self) -> None:
         server: Any = self.server
@@ -95,17 +96,14 @@ class _Answers(BaseHTTPRequestHandler):
         self.close_connection = True
 
     def finish(self) -> None:
-        try:
+        with suppress(OSError):
             super().finish()
-        except OSError:
-            pass
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
 class _Server(ThreadingHTTPServer):
-    disable_nagle_algorithm = True
     daemon_threads = True
 
     def handle_error(self, *_: Any) -> None:
@@ -179,10 +177,8 @@ def _with_httpx(url: str, requests: tuple[str, ...], timeout: float) -> None:
     with traffic.watch(httpx.Client(timeout=timeout, trust_env=False, verify=False)) as client:
         for one in requests:
             method, path = one.split(" ")
-            try:
+            with suppress(httpx.HTTPError):
                 client.request(method, _address(url, path))
-            except httpx.HTTPError:
-                pass
 
 
 def _with_async_httpx(url: str, requests: tuple[str, ...], timeout: float) -> None:
@@ -190,10 +186,8 @@ def _with_async_httpx(url: str, requests: tuple[str, ...], timeout: float) -> No
         async with traffic.watch(httpx.AsyncClient(timeout=timeout, trust_env=False, verify=False)) as client:
             for one in requests:
                 method, path = one.split(" ")
-                try:
+                with suppress(httpx.HTTPError):
                     await client.request(method, _address(url, path))
-                except httpx.HTTPError:
-                    pass
 
     asyncio.run(send())
 

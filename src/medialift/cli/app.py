@@ -24,6 +24,7 @@ _MODULES = {
     "doctor": "doctor",
     "support-bundle": "support",
     **{name: name for name in ("books", "audiobooks", "healing", "queue", "dashboard", "selftest")},
+    "batch-debug": "batch_debug",
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import subprocess
@@ -27,7 +28,8 @@ from pathlib import Path
 from medialift.diagnostics import traffic
 from medialift.settings import DiagnosticsSettings
 
-recorder = traffic.Recorder(DiagnosticsSettings(folder=Path(sys.argv[2])), pipeline="posters", on=lambda: True)
+settings = DiagnosticsSettings(folder=Path(sys.argv[2]))
+recorder = traffic.Recorder(settings, pipeline="posters", on=lambda: True)
 client = traffic.watch(httpx.Client(trust_env=False, verify=False))
 with recorder.recording("killed"):
     for path in ("/ok/1", "/status/404", "/ok/2"):
@@ -356,7 +358,5 @@ def test_whatever_a_job_is_called_its_file_lies_in_the_folder(wire: Traffic, giv
 
 
 def _quietly(work, number: int) -> None:
-    try:
+    with contextlib.suppress(httpx.HTTPError):
         work(number)
-    except httpx.HTTPError:
-        pass
