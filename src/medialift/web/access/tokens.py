@@ -69,11 +69,13 @@ _SAME = text(
     "select exists (select from access_token where name = :name and hash = :hash and scope = :scope"
     " and person is null and expires is null)"
 )
+_ELSEWHERE = text("select exists (select from access_token where hash = :hash and name <> :name)")
 _GIVE = text(
     """
 insert into access_token (name, hash, scope) values (:name, :hash, :scope)
 on conflict (name) do update
-   set hash = excluded.hash, scope = excluded.scope, person = null, expires = null, created = now(), used = null
+   set hash = excluded.hash, scope = excluded.scope, person = null, expires = null,
+       created = now(), used = null
 """
 )
 _REVOKE = text(f"delete from access_token where name = :name returning {_COLUMNS}")  # noqa: S608
@@ -153,11 +155,14 @@ def given(connection: Connection, name: str, scope: str, secret: str, *, check: 
         raise Permanent(
             "This token could be guessed", name[:80], f"It is {PREFIX} and {_LETTERS} random letters or more"
         )
-    values = {"name": name_of(name), "scope": scope_of(scope), "hash": _hash(secret)}
-    there = connection.execute(_SAME, values).scalar_one()
+    kept = name_of(name)
+    values = {"name": kept, "scope": scope_of(scope), "hash": _hash(secret)}
+    if connection.execute(_ELSEWHERE, values).scalar_one():
+        raise Taken("This token is there already by another name", kept, "Each program has one of its own")
+    there = bool(connection.execute(_SAME, values).scalar_one())
     if not there and not check:
         connection.execute(_GIVE, values)
-        events.record(connection, what="token given", subject=values["name"], after={"scope": scope})
+        events.record(connection, what="token given", subject=kept, after={"scope": scope})
     return not there
 
 
