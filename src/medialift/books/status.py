@@ -100,14 +100,33 @@ class Status:
         }
 
 
-def status(connection: Connection, collection: str) -> Status:
-    """How it stands now. It reads the ledger only, some seconds for a million books."""
+@dataclass(frozen=True)
+class Tally:
+    """What has to be counted book by book: books by state, and files by account."""
+
+    items: Counts
+    accounts: Accounts
+
+
+def tally(connection: Connection, collection: str) -> Tally:
+    """Count all books and files, some seconds for a million books."""
+    return Tally(
+        ledger.counts(connection, PIPELINE, collection), ledger_files.counted(connection, collection)
+    )
+
+
+def status(connection: Connection, collection: str, tallied: Tally | None = None) -> Status:
+    """How it stands now. It reads the ledger only.
+
+    Args:
+        tallied: what was counted a moment ago, by whoever asks more often than it can be counted.
+    """
     of = {"pipeline": PIPELINE, "collection": collection}
-    items = ledger.counts(connection, PIPELINE, collection)
+    counted = tallied or tally(connection, collection)
+    items, accounts = counted.items, counted.accounts
     whole = connection.execute(_WHOLE, of).one()
     recent = connection.execute(_RECENT, of)
     slow = connection.execute(_SLOW, {**of, "limit": _SLOW_SHOWN})
-    accounts = ledger_files.counted(connection, collection)
     return Status(
         collection,
         items,

@@ -105,7 +105,10 @@ class Wanted:
     sort: Sort = "lanes"
 
 
-TITLE = "coalesce(i.payload->>'title', i.payload->>'name', i.payload->'book'->>'name', '')"
+# Each pipeline keeps it where it knows it.
+TITLE = """
+    coalesce(nullif(i.result->'book'->>'title', ''), i.payload->>'title', i.payload->>'name',
+             i.payload->'book'->>'name', '')"""
 _WAITS_FOR_PERSON = "(i.state = 'skipped' and coalesce(i.result ? 'waits_for', false))"
 _LANE = f"""
     case when i.state = 'leased' then 'running'

@@ -39,10 +39,16 @@ def told(metrics: Iterable[Metric]) -> bytes:
     return generate_latest(registry)
 
 
-def collected(connection: Connection) -> Iterator[Metric]:
-    """The same, for a registry that has other figures too."""
+def collected(
+    connection: Connection, counted: Iterable[tuple[str, str, Counts]] | None = None
+) -> Iterator[Metric]:
+    """The same, for a registry that has other figures too.
+
+    Args:
+        counted: the items of each queue, by whoever counted them a moment ago.
+    """
     queues = ledger.queues(connection)
-    yield from of_items([(*queue, ledger.counts(connection, *queue)) for queue in queues])
+    yield from of_items(counted or [(*queue, ledger.counts(connection, *queue)) for queue in queues])
     yield from of_speed([(*queue, workers.speed(connection, *queue)) for queue in queues])
     yield from of_control([(*queue, control.read(connection, *queue)) for queue in queues])
     yield from of_workers(workers.listed(connection))

@@ -15,6 +15,7 @@ from medialift.settings import Settings
 from medialift.web import live, problems, rendering
 from medialift.web.context import Context
 from medialift.web.hardening import Hardened
+from medialift.web.kept import Kept
 from medialift.web.routes import ROUTERS
 
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -45,7 +46,11 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
         generate_unique_id_function=_name,
     )
     app.state.context = Context(
-        settings, database, rendering.environment(settings.dashboard.base_path), clock or SystemClock()
+        settings,
+        database,
+        rendering.environment(settings.dashboard.base_path),
+        clock or SystemClock(),
+        Kept(database),
     )
     problems.install(app)
     live.install(app)

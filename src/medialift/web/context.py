@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from medialift.foundation.waiting import Clock
 from medialift.queueing.database import Database
 from medialift.settings import Settings
+from medialift.web.kept import Kept
 
 _READ_SECONDS, _WRITE_SECONDS = 5, 30
 _SAFE = ("GET", "HEAD")
@@ -22,12 +23,13 @@ _BOUNDS = text("select set_config('statement_timeout', :timeout, true), set_conf
 
 @dataclass(frozen=True)
 class Context:
-    """One dashboard: what was settled when it started."""
+    """One dashboard: what was settled when it started, and what it counted."""
 
     settings: Settings
     database: Database
     templates: Environment
     clock: Clock
+    kept: Kept
 
 
 def context_of(request: Request) -> Context:
