@@ -769,7 +769,7 @@ class DiagnosticsSettings(_Section):
     """The record of a job's HTTP traffic (batch debug logging)."""
 
     folder: AbsolutePath = Field(
-        default=Path("/var/lib/medialift/diagnostics"), description="one file per job that was recorded"
+        default=Path("/var/lib/medialift-diagnostics"), description="one file per job that was recorded"
     )
     batch_debug: bool = Field(
         default=False,
