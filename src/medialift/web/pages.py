@@ -22,8 +22,8 @@ _FRAME = {"title", "main", "head"}
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from its template, with what the frame around it needs.
 
-    Every template gets `request`, `caller`, `csrf` and `notice` besides the values. With `?part=NAME` only
-    the block of that name is answered.
+    Every template gets `request`, `caller` (as `me` too: within a `call` block, `caller` is the block), `csrf`
+    and `notice` besides the values. With `?part=NAME` only the block of that name is answered.
 
     Raises:
         Missing: the page has no such part.
@@ -34,6 +34,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: Any
         **values,
         "request": request,
         "caller": caller,
+        "me": caller,
         "csrf": caller.csrf if caller else "",
         "notice": _notice(request),
     }

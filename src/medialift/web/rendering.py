@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, Template
 
 from medialift import __version__
 from medialift.foundation.units import format_duration, format_size
+from medialift.plex.report import page as report
 from medialift.web import drawing, navigation
 
 HERE = Path(__file__).parent
@@ -28,10 +29,11 @@ def environment(base_path: str = "") -> Environment:
     """The templates of a dashboard that a proxy serves under `base_path`.
 
     In all of them: `ui` (the macros), `link(path, **query)`, `asset(name)`, `places`, `part_address(request,
-    part)`; the filters size, duration, count, moment, ago, sparkline, data (JSON for a data attribute).
+    part)`; the filters size, duration, clock, count, moment, ago, sparkline, data (JSON for
+    an attribute).
     """
     made = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
+        loader=FileSystemLoader([HERE / "templates", report.TEMPLATES]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -59,10 +61,12 @@ def environment(base_path: str = "") -> Environment:
     made.filters |= {
         "size": lambda value: "" if value is None else format_size(value),
         "duration": lambda value: "" if value is None else format_duration(value),
+        "clock": _clock,
         "count": lambda value: "" if value is None else f"{value:,}",
         "moment": _moment,
         "ago": _ago,
         "sparkline": drawing.sparkline,
+        **{name: report.FILTERS[name] for name in ("change", "euro", "px")},
         "data": _data,
         "pretty": lambda value: json.dumps(value, indent=2, ensure_ascii=False, default=str),
     }
@@ -77,6 +81,12 @@ def fragment(template: Template, name: str, values: Mapping[str, Any]) -> str:
         KeyError: the page has no such block.
     """
     return "".join(template.blocks[name](template.new_context(dict(values))))
+
+
+def _clock(seconds: float) -> str:
+    """1:02:03, as players show a place in a book."""
+    whole = int(seconds)
+    return f"{whole // 3600}:{whole // 60 % 60:02}:{whole % 60:02}"
 
 
 def _moment(value: datetime | float | None) -> str:

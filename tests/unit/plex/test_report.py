@@ -207,7 +207,7 @@ def test_names_out_of_a_library_cannot_break_the_page(inputs):
 
 
 def test_the_timeline_places_phases_by_their_start(inputs):
-    spans = charts.timeline(build(inputs(BURST))).spans
+    spans = charts.timeline(build(inputs(BURST)).phases).spans
     assert [(span.phase.name, span.left, span.width) for span in spans[:2]] == [
         ("preflight", 0, 10),
         ("provision", 10, 30),

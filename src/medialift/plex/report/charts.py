@@ -87,11 +87,11 @@ class Money:
     dearest: tuple[Slice, ...]
 
 
-def timeline(report: Report) -> Timeline:
+def timeline(phases: Sequence[PhaseLine]) -> Timeline:
     """Every phase as a bar. Phases without a start stand one after another behind the others."""
-    start = min((phase.started for phase in report.phases if phase.started is not None), default=0.0)
+    start = min((phase.started for phase in phases if phase.started is not None), default=0.0)
     total, placed, end = 0.0, [], 0.0
-    for phase in report.phases:
+    for phase in phases:
         begin = end if phase.started is None else phase.started - start
         end = begin + phase.seconds
         total = max(total, end)
