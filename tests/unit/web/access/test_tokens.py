@@ -52,12 +52,10 @@ def test_a_token_that_was_revoked_is_not_taken(connection):
         tokens.revoke(connection, "gone")
 
 
-@pytest.mark.parametrize(
-    "shown", ["", "mlt_", "mlt_x", "Bearer", "mlt_\udcff", "mlt_'; drop table person; --"]
-)
-def test_what_is_no_token_is_not_taken(connection, shown):
+def test_what_is_no_token_is_not_taken(connection):
     tokens.create(connection, "one")
-    assert tokens.shown(connection, shown) is None
+    for shown in ("", "mlt_", "mlt_x", "Bearer", "mlt_\udcff", "mlt_'; drop table person; --"):
+        assert tokens.shown(connection, shown) is None
 
 
 def test_a_token_of_a_person_can_do_no_more_than_the_person(connection):
@@ -76,7 +74,7 @@ def test_a_name_is_given_once_and_the_owner_must_be_there(connection):
         tokens.create(connection, "two", person="nobody")
 
 
-@pytest.mark.parametrize("seconds", [0, -1, float("inf"), float("nan")])
-def test_a_token_that_would_end_at_once_or_in_no_time_is_refused(connection, seconds):
-    with pytest.raises(Permanent, match="cannot last so long"):
-        tokens.create(connection, "one", seconds=seconds)
+def test_a_token_that_would_end_at_once_or_in_no_time_is_refused(connection):
+    for seconds in (0, -1, float("inf"), float("nan")):
+        with pytest.raises(Permanent, match="cannot last so long"):
+            tokens.create(connection, "one", seconds=seconds)
