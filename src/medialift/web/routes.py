@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from medialift.web import audiobooks as audiobooks_page
 from medialift.web import audit as audit_page
-from medialift.web import live
+from medialift.web import bursts as bursts_page
+from medialift.web import item_forms, live
 from medialift.web.access import access_page, account_page, login_page
 from medialift.web.api import (
     access,
@@ -22,6 +24,9 @@ ROUTERS: tuple[APIRouter, ...] = (
     access_page.router,
     account_page.router,
     audit_page.router,
+    audiobooks_page.router,
+    item_forms.router,
+    bursts_page.router,
     access.router,
     audit.router,
     batch_debug.router,
