@@ -16,7 +16,7 @@ from sqlalchemy.exc import OperationalError
 
 from medialift.cli import session
 from medialift.cli.face import Face
-from medialift.cli.session import Session, user_input
+from medialift.cli.session import BadInput, Session, user_input
 from medialift.diagnostics.traffic import finishing
 from medialift.diagnostics.traffic.recorder import by_environment
 from medialift.diagnostics.traffic.shelf import Shelf
@@ -178,8 +178,12 @@ def _give(run: Session, found: Mapping[str, Any], out: Path | None) -> None:
     if out is None:
         sys.stdout.write(json.dumps(found, indent=2, ensure_ascii=False) + "\n")
         return
-    with user_input():
+    try:
         atomic.write_json(out, found, mode=0o600)
+    except OSError as error:
+        raise BadInput(
+            "The file cannot be written", f"{out}: {error.strerror}", "Name another one"
+        ) from error
     run.face.result({"file": str(out)}, lambda: run.face.line(f"written to {out}"))
 
 

@@ -18,6 +18,8 @@ from medialift.queueing import events
 LONGEST_MINUTES = 1440
 EVERY = ""
 """The scope that is all pipelines."""
+PIPELINES = ("books", "audiobooks", "posters")
+"""Whose traffic is recorded."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,12 @@ def enable(connection: Connection, minutes: int, *, pipeline: str = EVERY, who: 
     """Have it on for so many minutes from now, whatever was before.
 
     Raises:
-        Permanent: they are fewer than one, or more than a day.
+        Permanent: they are fewer than one, or more than a day; or no such pipeline has a record.
     """
+    if pipeline not in (EVERY, *PIPELINES):
+        raise Permanent(
+            "No traffic is recorded of such a pipeline", pipeline, f"There are: {', '.join(PIPELINES)}"
+        )
     if not 1 <= minutes <= LONGEST_MINUTES:
         raise Permanent(
             "The batch debug log is not on for so long",
