@@ -22,6 +22,8 @@ _WORKERS = text("delete from worker where state = 'gone' and heartbeat < now() -
 
 
 _STARTS = text("delete from worker_start where at < now() - make_interval(secs => :age)")
+_MINUTES = text("delete from worker_minute where minute < now() - make_interval(secs => :age)")
+_MOUNTS = text("delete from mount_state where at < now() - make_interval(secs => :age)")
 _CARE = text(
     "delete from care where state = 'well' and changed < now() - make_interval(secs => :age)"
     " and not exists (select from worker w where w.name = care.worker)"
@@ -51,12 +53,14 @@ def forget(
     workers: float = 7 * _DAY,
     history: float = 90 * _DAY,
 ) -> None:
-    """Delete rates, workers that are gone, and the history of the healing, when they are so many seconds old.
+    """Delete rates, workers, mounts and the history of the healing, when they are so many seconds old.
 
-    A worker that the healing paused stays so, however long ago that was.
+    Of workers and mounts, those that are gone. What the healing paused stays so, however long ago that was.
     """
     connection.execute(_RATES, {"age": rates})
     connection.execute(_STARTS, {"age": _DAY})
+    connection.execute(_MINUTES, {"age": _DAY})
+    connection.execute(_MOUNTS, {"age": workers})
     connection.execute(_WORKERS, {"age": workers})
     connection.execute(_CARE, {"age": history})
     connection.execute(_FINDINGS, {"age": history})

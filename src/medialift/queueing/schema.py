@@ -201,6 +201,15 @@ worker_start = Table(
     comment="The lives of each worker; how one ended and whether it did anything is known at the next",
 )
 
+worker_minute = Table(
+    "worker_minute",
+    metadata,
+    Column("worker", Text, ForeignKey("worker.name", ondelete="CASCADE"), primary_key=True),
+    Column("minute", DateTime(timezone=True), primary_key=True),
+    Column("state", Text, nullable=False),
+    comment="The minutes in which each worker gave a sign of life, of one day",
+)
+
 progress = Table(
     "progress",
     metadata,

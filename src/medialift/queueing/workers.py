@@ -160,6 +160,7 @@ class Beat:
 
 _BEAT = text(
     """
+with alive as (
 update worker set heartbeat = now(), state = :state, phase = :phase, paused_why = :paused_why,
        current_item = :current_item,
        phase_since = case when phase = :phase then phase_since else now() end,
@@ -172,7 +173,13 @@ update worker set heartbeat = now(), state = :state, phase = :phase, paused_why 
                                          and i.collection = worker.collection and i.not_before <= now())
                          then coalesce(work_since, now()) end,
        told_to_end = told_to_end or :state = 'draining'
- where name = :name and life = :life returning drain
+ where name = :name and life = :life returning name, state, drain),
+lived as (
+  insert into worker_minute (worker, minute, state)
+  select name, date_trunc('minute', now()), state from alive
+  on conflict (worker, minute) do update set state = excluded.state
+   where worker_minute.state <> excluded.state)
+select drain from alive
 """
 )
 
@@ -293,6 +300,27 @@ def listed(
     """All workers by name, those that are gone too."""
     rows = connection.execute(_LISTED, {"pipeline": pipeline, "collection": collection})
     return [Worker(**row._asdict()) for row in rows]
+
+
+_MINUTES = text(
+    """
+select worker, minute, state from worker_minute
+ where minute > now() - make_interval(mins => :minutes)
+   and (cast(:worker as text) is null or worker = :worker)
+ order by worker, minute
+"""
+)
+
+
+def minutes(
+    connection: Connection, *, minutes: int = 60, worker: str | None = None
+) -> dict[str, list[tuple[datetime, str]]]:
+    """Of each worker the last minutes in which it gave a sign of life, and its state in each; the rest it was
+    silent. {worker: [(minute, state)]}, the oldest first."""
+    found: dict[str, list[tuple[datetime, str]]] = {}
+    for row in connection.execute(_MINUTES, {"minutes": minutes, "worker": worker}):
+        found.setdefault(row.worker, []).append((row.minute, row.state))
+    return found
 
 
 _DRAIN = text(

@@ -188,3 +188,21 @@ def test_speed_is_per_minute(books: Books) -> None:
     speed = books.change(workers.speed)
     assert 2.0 <= speed.minutes <= 3.0
     assert speed.files == pytest.approx(20 / speed.minutes)
+
+
+def test_the_minutes_with_a_sign_of_life_are_kept_for_a_day(books: Books) -> None:
+    books.read(workers.register, me())
+    assert books.read(workers.minutes) == {}
+    for state in ("running", "running", "paused"):
+        books.read(workers.beat, me(), state=state)
+    books.execute(
+        "insert into worker_minute (worker, minute, state) values"
+        " ('one', date_trunc('minute', now()) - interval '7 minutes', 'running'),"
+        " ('one', date_trunc('minute', now()) - interval '25 hours', 'running')"
+    )
+    told = books.read(workers.minutes)["one"]
+    assert {state for _, state in told[:1]} == {"running"} and told[-1][1] == "paused"
+    assert told[0][0] < told[-1][0]
+    books.read(cleaning.forget)
+    assert books.scalar("select count(*) from worker_minute where minute < now() - interval '1 day'") == 0
+    assert len(books.read(workers.minutes)["one"]) == len(told)

@@ -95,10 +95,21 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("host", "point", name="mount_state_pk"),
         comment="How each host's monitored mounts stand, as their monitors published it last",
     )
+    op.create_table(
+        "worker_minute",
+        sa.Column("worker", sa.Text, nullable=False),
+        sa.Column("minute", sa.DateTime(timezone=True), nullable=False),
+        _words("state", default=None),
+        sa.PrimaryKeyConstraint("worker", "minute", name="worker_minute_pk"),
+        sa.ForeignKeyConstraint(
+            ["worker"], ["worker.name"], name="worker_minute_worker_of_worker", ondelete="CASCADE"
+        ),
+        comment="The minutes in which each worker gave a sign of life, of one day",
+    )
 
 
 def downgrade() -> None:
-    for name in ("mount_state", "burst_entry", "burst"):
+    for name in ("worker_minute", "mount_state", "burst_entry", "burst"):
         op.drop_table(name)
     op.drop_index("item_person", "item")
     op.drop_index("item_again", "item")
