@@ -10,6 +10,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 from sqlalchemy import Connection
 
@@ -20,12 +21,15 @@ from medialift.healing.clocks import Clocks
 from medialift.healing.evidence import ServerHealth
 from medialift.healing.history import Entry, What, record
 from medialift.healing.means import Tell
+from medialift.healing.mounts_here import mounts_here
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.pressure import Gauge, Measured, Pressure, hung_mount_words
 from medialift.healing.standing import Here
 from medialift.healing.turns import turn
 from medialift.healing.ward import Visited, Ward
+from medialift.mounts.watch_options import FOLDER
 from medialift.notify import Event, Notice
+from medialift.queueing import mount_states
 from medialift.queueing.crew import AWAY, gone
 
 _log = logging.getLogger(__name__)
@@ -65,13 +69,18 @@ class Round:
 
 @dataclass
 class Healer:
-    """Makes rounds over the workers of this host."""
+    """Makes rounds over the workers of this host.
+
+    Attributes:
+        mounts: where the monitors of its mounts publish how those stand.
+    """
 
     here: Here
     wards: Sequence[Ward]
     clocks: Clocks
     tell: Tell
     gauge: Gauge = field(default_factory=Gauge)
+    mounts: Path = FOLDER
     _hung_mount: bool = False
 
     def round(self) -> Round:
@@ -103,6 +112,8 @@ class Healer:
             _log.warning("A clock has jumped %s by %.1f s: this round does nothing", which, abs(jump))
             return Round(idle=f"A clock has jumped {which} by {format_duration(abs(jump))}")
         self._look_for_a_hung_mount(measured)
+        with self.here.transaction() as own:
+            mount_states.record(own, self.here.host, mounts_here(self.here.host, self.mounts))
         visited: dict[str, Visited] = {}
         errors = []
         for ward in self.wards:
