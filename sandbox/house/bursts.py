@@ -129,7 +129,7 @@ class Story:
             "instance": self.instance,
             "mount_reads": [
                 {
-                    "at": self.began + 300 + 40 * number,
+                    "at": self.began + self.seconds * (0.1 + number / 250),
                     "seconds": 0.012 + number * 37 % 11 / 60 + (1.6 if number == 90 else 0),
                     "ok": number != 90,
                 }
@@ -157,7 +157,7 @@ def stories() -> tuple[Story, Story, Story]:
         now - 5 * _DAY,
         (*_PHASES[:5], ("scan Series & shows", 640.0), _PHASES[-1]),
         failed="scan Series & shows",
-        more={"error": error, "outcome": "failed"},
+        more={"error": error, "outcome": "failed", "sections": _SECTIONS[:1]},
     )
     begun = _PHASES[:5]
     running = Story(RUNNING, now - sum(seconds for _, seconds in begun) - 30, begun, now=_PHASES[5][0])
