@@ -10,6 +10,7 @@ from threading import Event, Thread
 from medialift.errors import MedialiftError
 from medialift.foundation.jobs import Stopped
 from medialift.foundation.waiting import Clock, SystemClock
+from medialift.healing import requests
 from medialift.healing.healer import Healer, Round
 from medialift.queueing.readiness import notify
 
@@ -60,6 +61,7 @@ class Loop:
     def _round(self) -> None:
         self._round_began = self.clock.monotonic()
         try:
+            requests.fulfil(self.healer.here)
             done = self.healer.round()
         except Stopped:
             return

@@ -91,9 +91,18 @@ def drain(
 
 
 def pause(
-    here: Here, names: Sequence[str] = (), *, pipeline: str = "", why: str = "", check: bool = False
+    here: Here,
+    names: Sequence[str] = (),
+    *,
+    pipeline: str = "",
+    why: str = "",
+    who: str = "",
+    check: bool = False,
 ) -> dict[str, Any]:
     """Drain workers that are not to run until somebody releases them; the healing leaves them alone.
+
+    Args:
+        who: whoever asked for it; "" for whoever runs this.
 
     Raises: as `drain`.
     """
@@ -102,7 +111,7 @@ def pause(
         meant = [one for one in rows if not one.care.paused or one.is_to_run or one.runs]
         for one in meant if not check else ():
             if not one.care.paused:
-                _pause(here, one, why or "paused by hand")
+                _pause(here, one, why or "paused by hand", who)
             # Disabled first: should it not end in time, it is not started again with the machine.
             if one.is_to_run:
                 here.fleet(one.pipeline).disable(one.name)
@@ -111,10 +120,13 @@ def pause(
     return _done(here, rows, meant, "paused")
 
 
-def release(here: Here, names: Sequence[str] = (), *, check: bool = False) -> dict[str, Any]:
+def release(here: Here, names: Sequence[str] = (), *, who: str = "", check: bool = False) -> dict[str, Any]:
     """Let paused workers run again, with all their attempts; no name means all of this host.
 
     {"changed", "workers", "diff", "released": names}
+
+    Args:
+        who: whoever asked for it; "" for whoever runs this.
 
     Raises: as `info`; Permanent: a worker that is named is not paused.
     """
@@ -127,7 +139,7 @@ def release(here: Here, names: Sequence[str] = (), *, check: bool = False) -> di
                 "This worker is not paused", ", ".join(sorted(others)), "There is nothing to release"
             )
         for one in meant if not check else ():
-            _start(here, one)
+            _start(here, one, who)
     return {**_done(here, rows, meant, "running"), "released": [one.name for one in meant]}
 
 
@@ -167,7 +179,7 @@ def _turn(here: Here, check: bool) -> Iterator[None]:
         yield
 
 
-def _start(here: Here, one: Standing) -> None:
+def _start(here: Here, one: Standing, who: str = "") -> None:
     fleet = here.fleet(one.pipeline)
     if not one.is_to_run:
         fleet.enable(one.number)
@@ -177,8 +189,8 @@ def _start(here: Here, one: Standing) -> None:
     # Started before it is noted: should this end in between, it is paused still, and released again.
     fleet.start(one.name)
     if one.care.paused:
-        _release(here, one)
-    _note(here, "start", one.name)
+        _release(here, one, who)
+    _note(here, "start", one.name, who)
 
 
 def _stop(here: Here, one: Standing) -> None:
@@ -186,13 +198,13 @@ def _stop(here: Here, one: Standing) -> None:
     take_back(here.database, one.name)
 
 
-def _note(here: Here, what: str, name: str) -> None:
+def _note(here: Here, what: str, name: str, who: str = "") -> None:
     with here.transaction() as connection:
-        events.record(connection, what=what, subject=name)
+        events.record(connection, who=who, what=what, subject=name)
 
 
-def _pause(here: Here, one: Standing, why: str) -> None:
-    who = events.somebody()
+def _pause(here: Here, one: Standing, why: str, who: str) -> None:
+    who = who or events.somebody()
     with here.transaction() as connection:
         care.pause(connection, one.name, why=why)
         history.record(
@@ -209,8 +221,8 @@ def _pause(here: Here, one: Standing, why: str) -> None:
         )
 
 
-def _release(here: Here, one: Standing) -> None:
-    who = events.somebody()
+def _release(here: Here, one: Standing, who: str) -> None:
+    who = who or events.somebody()
     with here.transaction() as connection:
         if care.release(connection, one.name):
             care.common(connection, one.name)

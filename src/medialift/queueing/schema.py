@@ -510,6 +510,26 @@ mount_state = Table(
     comment="How each host's monitored mounts stand, as their monitors published it last",
 )
 
+worker_request = Table(
+    "worker_request",
+    metadata,
+    Column("worker", Text, primary_key=True),
+    Column("host", Text, nullable=False),
+    Column("what", Text, nullable=False),
+    Column("why", Text, nullable=False, server_default=""),
+    Column("who", Text, nullable=False),
+    _moment("asked", now=True),
+    Column(
+        "refused",
+        Text,
+        nullable=False,
+        server_default="",
+        comment="Why it could not be done; empty: it is still to be done",
+    ),
+    CheckConstraint("what in ('pause', 'release')", name="what"),
+    comment="What persons ask of workers elsewhere; the healing of the host does it in its next round",
+)
+
 debug_switch = Table(
     "debug_switch",
     metadata,
