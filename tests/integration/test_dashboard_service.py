@@ -49,6 +49,7 @@ def test_it_is_ready_when_it_answers_and_ends_well_when_told_to(
         process.kill()
         process.wait()
     assert process.returncode in (0, -signal.SIGTERM), said
+    assert "The dashboard is at http://127.0.0.1:" in said and "Nobody is set up yet" in said
 
 
 def test_one_that_others_could_reach_while_nobody_can_log_in_never_says_that_it_is_ready(

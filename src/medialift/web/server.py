@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from medialift.web import app
 from medialift.web.access import opening
 from medialift.web.live import Live
 
+_log = logging.getLogger(__name__)
 _GRACE_SECONDS = 10
 _START_SECONDS = 30.0
 _ALIVE_SECONDS = 15
@@ -33,8 +35,14 @@ def run(settings: Settings) -> None:
     """
     with Database.open(settings.database, name="medialift dashboard") as database:
         database.migrate()
-        _check(settings, database)
+        known = _check(settings, database)
         with _listening(settings) as listening:
+            _log.info("The dashboard is at %s", _address(settings, listening))
+            if not known:
+                _log.warning(
+                    "Nobody is set up yet: whoever is on this host may do everything, and nobody else "
+                    "anything. Add a person with `medialift dashboard person add NAME --scope admin`"
+                )
             _server(app.create(settings, database), alive=_alive).run([listening])
 
 
@@ -49,16 +57,23 @@ def serving(settings: Settings, database: Database) -> Iterator[str]:
         try:
             if not wait_until(lambda: server.started, at_most=_START_SECONDS, every=0.01):
                 raise Permanent("The dashboard does not start", str(listening.getsockname()))
-            host, port = listening.getsockname()[:2]
-            yield f"http://{host}:{port}{settings.dashboard.base_path}"
+            yield _address(settings, listening)
         finally:
             server.should_exit = True
             thread.join(_GRACE_SECONDS * 2)
 
 
-def _check(settings: Settings, database: Database) -> None:
+def _check(settings: Settings, database: Database) -> bool:
+    """Refuse what is unsafe; whether it was said who may use it."""
     with database.engine.connect() as connection:
         opening.check(connection, settings.dashboard)
+        return opening.settled(connection)
+
+
+def _address(settings: Settings, listening: socket.socket) -> str:
+    host, port = listening.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}{settings.dashboard.base_path}"
 
 
 @contextmanager
