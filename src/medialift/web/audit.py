@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -26,11 +27,11 @@ _ROWS = 50
 
 @dataclass(frozen=True)
 class Difference:
-    """One value that is otherwise than before; None: there was none, or is none."""
+    """One value that is otherwise than before, in words; None: there was none, or is none."""
 
     name: str
-    before: Any
-    after: Any
+    before: str | None
+    after: str | None
 
 
 @router.get("")
@@ -64,8 +65,16 @@ def differences(before: Mapping[str, Any] | None, after: Mapping[str, Any] | Non
     old, new = before or {}, after or {}
     names = [*old, *(name for name in new if name not in old)]
     return [
-        Difference(name, old.get(name), new.get(name)) for name in names if old.get(name) != new.get(name)
+        Difference(name, _words(old.get(name)), _words(new.get(name)))
+        for name in names
+        if old.get(name) != new.get(name)
     ]
+
+
+def _words(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _day(given: str, *, after: bool = False) -> datetime | None:
