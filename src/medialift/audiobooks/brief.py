@@ -2,9 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from medialift.audiobooks.manifest import Manifest
+
+NOTHING: Mapping[str, Any] = {
+    "title": "",
+    "authors": (),
+    "series": "",
+    "part": "",
+    "asin": "",
+    "seconds": 0.0,
+}
+"""What is said of a book of which nothing is known."""
 
 
 def of(manifest: Manifest) -> dict[str, Any]:

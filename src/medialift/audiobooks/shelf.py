@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from medialift.audiobooks import brief
 from medialift.audiobooks.stages import PIPELINE
 
 # The items of tagging and delivery have the name of the folder that the conversion made.
@@ -39,7 +40,7 @@ class Shelved:
         source: its path in the inbox. name: of its folder in converted.
         kind: converted, spliced or passed_through.
         kept: where its sources are; "" when they were deleted or are not put away yet.
-        book: {title, authors, series, part, asin, seconds}; empty when the ledger does not know it.
+        book: {title, authors, series, part, asin, seconds}, as far as the ledger knows it.
         tag_state, deliver_state: of its items; "" when there is none.
     """
 
@@ -82,7 +83,7 @@ def _shelved(row: Any) -> Shelved:
         int(result.get("chapters") or 0),
         row.changed,
         row.kept or "",
-        row.book or {},
+        {**brief.NOTHING, **(row.book or {})},
         row.tag_state,
         row.deliver_state,
     )

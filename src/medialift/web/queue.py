@@ -25,7 +25,7 @@ from medialift.web.problems import Problem
 
 router = APIRouter(prefix="/queue", include_in_schema=False)
 
-_ROWS = 50
+_ROWS = 25
 KINDS = {
     "running": "busy",
     "retrying": "warn",
