@@ -22,8 +22,8 @@ _FRAME = {"title", "main", "head"}
 def page(request: Request, template: str, /, *, status: int = 200, **values: Any) -> HTMLResponse:
     """A page from its template, with what the frame around it needs.
 
-    Every template gets `request`, `caller` (as `me` too: within a `call` block, `caller` is the block), `csrf`
-    and `notice` besides the values. With `?part=NAME` only the block of that name is answered.
+    Every template gets `request`, `caller`, `me` (the same: within a `call` block, `caller` is the block),
+    `csrf` and `notice` besides the values. With `?part=NAME` only the block of that name is answered.
 
     Raises:
         Missing: the page has no such part.

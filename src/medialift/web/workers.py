@@ -1,0 +1,116 @@
+"""The page of the workers and their healing: how each stands, its day, what was done to it and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Form, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from medialift.errors import Permanent
+from medialift.healing import history, requests
+from medialift.queueing import workers
+from medialift.web import auditing, crew, paging
+from medialift.web.access.gate import Actor, Reader
+from medialift.web.context import Connected, Within
+from medialift.web.given import Name, Word
+from medialift.web.pages import back, page
+from medialift.web.paging import CursorText
+from medialift.web.problems import Missing
+
+router = APIRouter(prefix="/workers", include_in_schema=False)
+
+_ROWS = 30
+KINDS: Mapping[str, str] = {
+    "finding": "bad",
+    "decision": "dim",
+    "remedy": "warn",
+    "verification": "dim",
+    "escalation": "bad",
+    "release": "well",
+    "scaling": "dim",
+    "code_fix": "warn",
+}
+_OUTCOMES = {"recovered": "well", "ineffective": "bad"}
+
+
+@router.get("")
+def workers_page(
+    request: Request,
+    _: Reader,
+    connection: Connected,
+    context: Within,
+    worker: Annotated[Word, Query()] = "",
+    pipeline: Annotated[Word, Query()] = "",
+    what: Annotated[Word, Query()] = "",
+    cursor: CursorText = None,
+) -> HTMLResponse:
+    """All workers, and the latest of the healing."""
+    found = crew.hands(connection, context.settings)
+    (before,) = paging.decode(cursor, int) or (None,)
+    entries, more = paging.page(
+        history.latest(
+            connection,
+            limit=_ROWS + 1,
+            worker=worker or None,
+            pipeline=pipeline or None,
+            what=_what(what),
+            before=before,
+        ),
+        _ROWS,
+    )
+    return page(
+        request,
+        "workers.html",
+        crew=found,
+        hosts=crew.hosts(connection, context.settings, found),
+        healing=context.settings.healing,
+        entries=entries,
+        details={one.id: _details(one.detail) for one in entries},
+        kinds=KINDS,
+        outcomes=_OUTCOMES,
+        whats=[str(one) for one in history.What],
+        asked={"worker": worker, "pipeline": pipeline, "what": what},
+        next=paging.encode(entries[-1].id) if more else None,
+        topics="workers,healing",
+    )
+
+
+@router.post("/drain")
+def drain_worker(
+    request: Request, caller: Actor, connection: Connected, name: Annotated[Name, Form()]
+) -> Response:
+    """Have it finish what it has in hand and end; what runs it starts it again."""
+    asked = workers.drain(connection, name=name, who=auditing.who(caller))
+    told = f"{name} ends when it has finished what it has in hand" if asked else f"{name} ends already"
+    if not asked and name not in {one.name for one in workers.listed(connection)}:
+        raise Missing("There is no such worker", name)
+    return back(request, "/workers", f"{told}.")
+
+
+@router.post("/{what}")
+def ask_of_worker(
+    request: Request,
+    caller: Actor,
+    connection: Connected,
+    what: Literal["pause", "release"],
+    name: Annotated[Name, Form()],
+    why: Annotated[Word, Form()] = "",
+) -> Response:
+    """Ask the healing of its host to pause or release it."""
+    try:
+        host = requests.ask(connection, name, what, who=auditing.who(caller), why=why.strip())
+    except Permanent as error:
+        raise Missing(error.what, error.subject) from error
+    return back(request, "/workers", f"The healing of {host} is asked to {what} {name}.")
+
+
+def _what(given: str) -> str | None:
+    if given and given not in set(history.What):
+        raise Missing("The healing has no such entries", given, f"There are: {', '.join(history.What)}")
+    return given or None
+
+
+def _details(detail: Mapping[str, Any]) -> Mapping[str, Any]:
+    return {name: value for name, value in detail.items() if value not in (None, "", [], {})}
