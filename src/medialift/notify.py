@@ -1,4 +1,4 @@
-"""Notifications: tell people how a burst ended, or that a worker needs them.
+"""Notifications: tell people how a burst ended, or that a worker or a book needs them.
 
 A dead destination is reported, and never fails a run.
 """
@@ -6,14 +6,16 @@ A dead destination is reported, and never fails a run.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 
 import apprise
 from pydantic import SecretStr
 
 from medialift.foundation.text import MASK, redact
+from medialift.settings import NotifySettings
 
 
 class Event(StrEnum):
@@ -39,6 +41,7 @@ class Event(StrEnum):
     AUDIOBOOK_TAGGING_FAILED = "audiobook_tagging_failed"
 
 
+_UNKNOWN = "This is not an address that Apprise knows"
 _LOOKS = {
     Event.ENDED: apprise.NotifyType.SUCCESS,
     Event.FAILED: apprise.NotifyType.FAILURE,
@@ -54,6 +57,32 @@ _LOOKS = {
     Event.AUDIOBOOK_TAGGED: apprise.NotifyType.SUCCESS,
     Event.AUDIOBOOK_TAGGING_FAILED: apprise.NotifyType.FAILURE,
 }
+
+
+CATEGORIES: Mapping[str, tuple[Event, ...]] = {
+    "Bursts": (Event.ENDED, Event.FAILED, Event.OVERSPENT),
+    "Workers": (Event.STUCK, Event.ESCALATED, Event.CODE_FIXED),
+    "Audiobooks": tuple(event for event in Event if event.startswith("audiobook_")),
+}
+"""Every event, by what it is about."""
+
+
+@dataclass(frozen=True)
+class Destination:
+    """Where people are told.
+
+    Attributes:
+        number: its place in the settings, from 1.
+        address: without secrets. service: as Apprise calls it.
+        events: those that it is told.
+        problem: why it can never be told anything; "" when it can.
+    """
+
+    number: int
+    address: str
+    service: str
+    events: tuple[str, ...]
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -100,13 +129,52 @@ def send(
     ]
 
 
-def _deliver(notice: Notice, url: str) -> Delivery:
+def tell(notices: Iterable[Notice], settings: NotifySettings) -> list[Delivery]:
+    """Send each notice to the destinations of the settings that want to hear of it, as `send`."""
+    return [
+        _deliver(notice, url.get_secret_value())
+        for notice in notices
+        for url in settings.urls
+        if notice.event.value in events_of(url, settings)
+    ]
+
+
+def events_of(url: SecretStr, settings: NotifySettings) -> tuple[str, ...]:
+    """What a destination wants to hear of: by the longest start of its address that `events_of` names."""
+    address = url.get_secret_value()
+    named = [start for start in settings.events_of if _starts(address, start)]
+    return settings.events_of[max(named, key=len)] if named else tuple(settings.events)
+
+
+def destinations(settings: NotifySettings) -> list[Destination]:
+    """Everybody who is told, and of what."""
+    found = []
+    for number, url in enumerate(settings.urls, 1):
+        plugin, shown = _opened(url.get_secret_value())
+        service = "" if plugin is None else str(plugin.service_name)
+        problem = _UNKNOWN if plugin is None else ""
+        found.append(Destination(number, shown, service, events_of(url, settings), problem))
+    return found
+
+
+def _starts(address: str, start: str) -> bool:
+    """A scheme alone means all of its addresses: mailto is not mailtos."""
+    return address.startswith(start if ":" in start else f"{start}:")
+
+
+def _opened(url: str) -> tuple[Any, str]:
+    """What Apprise makes of an address, None when it knows none such; and the address without secrets."""
     plugin = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     if plugin is None:
-        shown = f"{url.split(':', 1)[0]}://{MASK}" if "://" in url else MASK
-        return Delivery(shown, notice.event, False, "This is not an address that Apprise knows")
+        return None, f"{url.split(':', 1)[0]}://{MASK}" if "://" in url else MASK
     # Apprise masks what its services call a token; the path of a plain webhook is one too.
-    shown = "/".join(str(plugin.url(privacy=True)).split("/", 3)[:3])
+    return plugin, "/".join(str(plugin.url(privacy=True)).split("/", 3)[:3])
+
+
+def _deliver(notice: Notice, url: str) -> Delivery:
+    plugin, shown = _opened(url)
+    if plugin is None:
+        return Delivery(shown, notice.event, False, _UNKNOWN)
     log = _Lines()
     logger = logging.getLogger("apprise")
     logger.addHandler(log)

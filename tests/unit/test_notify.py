@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 from pydantic import SecretStr
 
-from medialift.notify import Event, Notice, send
+from medialift.notify import CATEGORIES, Event, Notice, destinations, send, tell
 from medialift.settings import NotifySettings
 from sandbox.ports import free_port
 
@@ -103,3 +103,26 @@ def test_every_event_can_be_wanted_and_has_its_looks(receiver):
     deliveries = send([Notice(event, "It happened", "here") for event in Event], [address(receiver)], wanted)
     assert [delivery.ok for delivery in deliveries] == [True] * len(Event)
     assert len(receiver.received) == len(Event)
+
+
+def test_a_destination_with_events_of_its_own_hears_those_and_no_others(receiver):
+    url = address(receiver)
+    quiet = NotifySettings(urls=(url,), events_of={"json": ("overspent",)})
+    notices = [NOTICE, Notice(Event.OVERSPENT, "It cost more than planned", "2 EUR")]
+    assert [delivery.event for delivery in tell(notices, quiet)] == [Event.OVERSPENT]
+    common = NotifySettings(urls=(url,), events=(NOTICE.event,))
+    assert [delivery.event for delivery in tell(notices, common)] == [NOTICE.event]
+
+
+def test_destinations_are_shown_without_their_secrets_and_with_what_they_hear():
+    urls = ("ntfy://hunter2user:hunter2pass@ntfy.example/hunter2topic", "nonsense://hunter2", "hunter2")
+    found = destinations(NotifySettings(urls=urls, events=("failed",), events_of={"ntfy": ("ended",)}))
+    assert "hunter2pass" not in str(found) and "hunter2topic" not in str(found)
+    assert [one.number for one in found] == [1, 2, 3]
+    assert (found[0].service, found[0].events, found[0].problem) == ("ntfy", ("ended",), "")
+    assert found[1].events == ("failed",) and found[1].address.startswith("nonsense://*")
+    assert all(one.problem and "hunter2" not in one.address for one in found[1:])
+
+
+def test_every_event_is_of_one_category():
+    assert sorted(event for events in CATEGORIES.values() for event in events) == sorted(Event)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import SecretStr
-
 from medialift import notify
 from medialift.audiobooks.stages import Stage
 from medialift.errors import MedialiftError
@@ -79,20 +77,7 @@ def send(detail: Mapping[str, Any], settings: NotifySettings) -> list[Delivery]:
 
 def send_notice(notice: Notice, settings: NotifySettings) -> list[Delivery]:
     """The same, of a notice."""
-    wanted = [url for url in settings.urls if notice.event.value in events_of(url, settings)]
-    return notify.send([notice], wanted)
-
-
-def events_of(url: SecretStr, settings: NotifySettings) -> tuple[str, ...]:
-    """What a destination wants to hear of: by the longest start of its address that `events_of` names."""
-    address = url.get_secret_value()
-    named = [start for start in settings.events_of if _starts(address, start)]
-    return settings.events_of[max(named, key=len)] if named else tuple(settings.events)
-
-
-def _starts(address: str, start: str) -> bool:
-    """A scheme alone means all of its addresses: mailto is not mailtos."""
-    return address.startswith(start if ":" in start else f"{start}:")
+    return notify.tell([notice], settings)
 
 
 def _told(event: Event, title: str, body: str) -> dict[str, Any]:

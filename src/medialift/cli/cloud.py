@@ -10,13 +10,14 @@ from typing import Annotated
 
 import typer
 
+from medialift import notify
 from medialift.cli import session
 from medialift.cli.session import BadInput, user_input
 from medialift.cloud import budget, instance, reaper
 from medialift.cloud.belongings import servers
 from medialift.cloud.scaleway import ZONES, Account, Scaleway
 from medialift.foundation.units import format_duration, parse_duration
-from medialift.notify import Event, Notice, send
+from medialift.notify import Event, Notice
 
 app = typer.Typer(
     no_args_is_help=True, help="Instances in the cloud: what runs, what it costs, what is overdue."
@@ -114,8 +115,6 @@ def watch(
 
     def tell(now: budget.Spending) -> bool:
         run.face.note(f"{now.cost_eur:.4f} EUR is more than {budget_eur:.2f} EUR")
-        if Event.OVERSPENT not in told.events:
-            return True
         notice = Notice(
             Event.OVERSPENT,
             f"{name} costs more than planned",
@@ -123,11 +122,12 @@ def watch(
             f"{now.hourly_eur:.4f} EUR an hour. It has run for {format_duration(now.seconds)}; its work is "
             "left alone. teardown.yml takes it away.",
         )
-        deliveries = send([notice], told.urls)
+        deliveries = notify.tell([notice], told)
         for one in deliveries:
             if not one.ok:
                 run.face.note(f"{one.destination} did not take it: {one.error}")
-        return any(one.ok for one in deliveries)
+        # Nobody wants to hear of it: then it is told.
+        return any(one.ok for one in deliveries) or not deliveries
 
     stop = Stop()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -11,7 +11,7 @@ import medialift.plex.report as reports
 from medialift.cli import session
 from medialift.cli.session import BadInput, user_input
 from medialift.cloud.budget import told_of
-from medialift.notify import Delivery, Event, Notice, send
+from medialift.notify import Delivery, Event, Notice, send, tell
 
 app = typer.Typer(
     no_args_is_help=True, help="Notifications: whom are people told through, and does it arrive?"
@@ -45,7 +45,7 @@ def report(
     with user_input():
         told = reports.build(reports.load_inputs(inputs))
     notices = reports.notices(told, told_of=told_of(marker))
-    _show(run, send(notices, run.settings.notify.urls, run.settings.notify.events))
+    _show(run, tell(notices, run.settings.notify))
 
 
 def _show(run: session.Session, deliveries: list[Delivery]) -> None:

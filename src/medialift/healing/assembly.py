@@ -97,6 +97,6 @@ class Told:
     settings: NotifySettings
 
     def __call__(self, notice: Notice) -> None:
-        for one in notify.send([notice], self.settings.urls, self.settings.events):
+        for one in notify.tell([notice], self.settings):
             if not one.ok:
                 _log.warning("%s was not told (%s): %s", one.destination, notice.title, one.error)

@@ -11,7 +11,7 @@ import pytest
 
 from medialift.audiobooks import notices
 from medialift.errors import Permanent, Transient
-from medialift.notify import Event
+from medialift.notify import Event, events_of
 from medialift.settings import NotifySettings
 
 
@@ -79,8 +79,8 @@ def test_a_destination_hears_the_events_that_are_named_for_it_in_place_of_the_co
 def test_the_longest_start_of_an_address_decides_and_a_scheme_is_a_whole_word(hook: Heard) -> None:
     (url,) = settings(hook).urls
     of = {"json": ("audiobook_done",), "json://127.0.0.1": ("audiobook_failed",), "js": ("stuck",)}
-    assert notices.events_of(url, settings(hook, events_of=of)) == ("audiobook_failed",)
-    assert "audiobook_failed" in notices.events_of(url, settings(hook, events_of={"jso": ("stuck",)}))
+    assert events_of(url, settings(hook, events_of=of)) == ("audiobook_failed",)
+    assert "audiobook_failed" in events_of(url, settings(hook, events_of={"jso": ("stuck",)}))
 
 
 @pytest.mark.parametrize(
