@@ -6,6 +6,8 @@ one of them runs it, and its title says so.
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -14,9 +16,10 @@ from typing import Any
 
 from sqlalchemy import text
 
+from filter_plugins.toml import to_toml
 from medialift.audiobooks import operations
 from medialift.queueing.database import Database
-from medialift.settings import Settings
+from medialift.settings import Settings, load
 from medialift.web.access import people
 from medialift.web.server import serving
 from sandbox.house import audiobooks, books, bursts, healing
@@ -51,6 +54,19 @@ class House:
         """The id of an item."""
         return int(self.one("select id from item where key = :key", key=key))
 
+    def command(self, *words: str) -> str:
+        """Run a command of medialift with the settings of this house; what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "medialift", "--config", str(self.folder / "medialift.toml"), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
     def state(self, item: int) -> str:
         return str(self.one("select state from item where id = :item", item=item))
 
@@ -62,16 +78,8 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         database = stack.enter_context(Database(url))
         catalogue = stack.enter_context(audiobooks.catalogue())
         library = books.library(folder / "calibre", BOOKS)
-        settings = Settings.model_validate(
-            {
-                "database": {"url": url},
-                "dashboard": {"port": 0},
-                "diagnostics": {"folder": str(folder / "diagnostics")},
-                "books": {"library": str(library), "collection": books.COLLECTION},
-                "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
-            }
-        )
-        house = House(folder, database, settings)
+        house = House(folder, database, _settings(url, folder, library, catalogue))
+        settings = house.settings
         books.planned(database, library)
         house.crew = books.worked_on(database, done=DONE)
         healing.history_of(database, house.crew)
@@ -83,6 +91,21 @@ def filled(url: str, folder: Path) -> Iterator[House]:
                 people.add(connection, name, PASSWORD, scope, who="the owner")
         house.address = stack.enter_context(serving(settings, database))
         yield house
+
+
+def _settings(url: str, folder: Path, library: Path, catalogue: str) -> Settings:
+    """As a settings file has them, so that commands have the same."""
+    told = {
+        "database": {"url": url},
+        "dashboard": {"port": 0},
+        "diagnostics": {"folder": str(folder / "diagnostics")},
+        "books": {"library": str(library), "collection": books.COLLECTION},
+        "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
+    }
+    file = folder / "medialift.toml"
+    file.touch(mode=0o600)
+    file.write_text(to_toml(told), encoding="utf-8")
+    return load(file).settings
 
 
 def _recorded(settings: Settings) -> Settings:
