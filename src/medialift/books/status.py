@@ -104,8 +104,8 @@ class Status:
 class Tally:
     """What has to be counted book by book: books by state, and files by account."""
 
-    items: Counts
-    accounts: Accounts
+    items: Counts = field(default_factory=Counts)
+    accounts: Accounts = field(default_factory=Accounts)
 
 
 def tally(connection: Connection, collection: str) -> Tally:

@@ -31,6 +31,8 @@ _COUNT_SECONDS = 60
 
 _log = logging.getLogger(__name__)
 _SMALL = text("select pg_relation_size('item') < :small, now()")
+# All statements of a count see the same.
+_ONE_MOMENT = text("set transaction isolation level repeatable read")
 _BOUNDS = text(
     "select set_config('statement_timeout', :timeout, true), set_config('timezone', 'UTC', true), now()"
 )
@@ -90,6 +92,7 @@ class Kept:
         began = time.monotonic()
         try:
             with self.database.engine.begin() as connection:
+                connection.execute(_ONE_MOMENT)
                 given = {"timeout": f"{_COUNT_SECONDS}s"}
                 at = connection.execute(_BOUNDS, given).one()[-1]
                 counted = Counted(count(connection), at.astimezone(UTC))
