@@ -16,10 +16,9 @@ from medialift.audiobooks import brief, of_item
 from medialift.audiobooks import shelf as shelves
 from medialift.audiobooks.of_item import BookOfItem
 from medialift.audiobooks.shelf import Shelved
-from medialift.books import ledger_files
 from medialift.queueing import ledger
 from medialift.queueing.listing import Listed
-from medialift.web import paging
+from medialift.web import paging, totals
 from medialift.web.access.gate import Reader
 from medialift.web.context import Connected, Context, Within
 from medialift.web.given import Word
@@ -173,11 +172,7 @@ def _reasons(
 def _reasons_of(within: Context, connection: Connection, pipeline: str, collection: str) -> list[Reason]:
     if pipeline == "books":
         # Of books it is their files that fail, each for its own reason, and by these `retry` finds them.
-        counted = within.kept.of(
-            connection,
-            ("books accounts", collection),
-            lambda counting: ledger_files.counted(counting, collection),
-        ).value
+        counted = totals.tally(within, connection, collection).value.accounts
         files: Counter[str] = Counter()
         for account in ("failed", "skipped"):
             for kind, count in counted.reasons(account).items():
