@@ -1,4 +1,4 @@
-"""The page and the API of notifications: no secret shows; a test arrives, is audited, and cannot spam anybody."""
+"""The page and the API of notifications: no secret shows; a test arrives, is audited, and can spam nobody."""
 
 from __future__ import annotations
 
