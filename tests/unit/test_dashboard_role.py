@@ -160,7 +160,7 @@ def test_neither_passwords_nor_tokens_come_into_the_settings_or_the_unit(
 
 def test_it_is_asked_where_it_listens(written: Callable[[str], Path]) -> None:
     assert (written("plain") / "address").read_text() == "http://127.0.0.1:8790"
-    assert (written("all") / "address").read_text() == "http://[::1]:9000/medialift"
+    assert (written("all") / "address").read_text() == "http://[::1]:9000"
 
 
 def test_it_has_no_more_rights_than_it_needs(written: Callable[[str], Path]) -> None:
