@@ -68,6 +68,16 @@ select stage, key, outcome, name, how, attempt, seconds, played, bytes, error_ki
  order by at desc, id desc limit :limit
 """
 )
+_OF_BOOK = text(
+    """
+select stage, key, outcome, name, how, attempt, seconds, played, bytes, error_kind, error_text, worker, at,
+       imported, token
+  from audiobook_run
+ where collection = :collection
+   and ((stage = 'convert' and key = :source) or (stage in ('tag', 'deliver') and key = :name))
+ order by id desc limit :limit
+"""
+)
 _BEGAN = text("select max(started) from worker where pipeline = :pipeline and collection = :collection")
 
 
@@ -93,6 +103,18 @@ def latest(
         "limit": limit,
     }
     return [Run(**row._asdict()) for row in connection.execute(_LATEST, given)]
+
+
+def of_book(
+    connection: Connection, collection: str, source: str, name: str, *, limit: int = 100
+) -> list[Run]:
+    """The latest attempts at one book, the newest first.
+
+    Args:
+        source: its path in the inbox. name: of its folder in converted; "" for one that has none.
+    """
+    given = {"collection": collection, "source": source, "name": name, "limit": limit}
+    return [Run(**row._asdict()) for row in connection.execute(_OF_BOOK, given)]
 
 
 def began(connection: Connection, collection: str) -> datetime | None:

@@ -230,6 +230,7 @@ _PLANNER = text(
     "select " + ", ".join(f"current_setting('{one}') as {name}" for name, one in _SETTINGS.items())
 )
 _PLAN = text("select " + ", ".join(f"set_config('{one}', :{name}, true)" for name, one in _SETTINGS.items()))
+_ONE = text(f"select {_COLUMNS} from item i where i.id = :id")  # noqa: S608  words of ours
 _EXACT = text(
     f"""
 select {_COLUMNS}
@@ -263,6 +264,17 @@ def listed(
         return [], None
     with _along_indexes(connection):
         return _pages(connection, wanted, queues, ways, after, limit)
+
+
+def one(connection: Connection, number: int) -> Listed | None:
+    """The item of a number, as lists show it; None when there is none."""
+    row = connection.execute(_ONE, {"id": number}).one_or_none()
+    return None if row is None else Listed(**row._asdict())
+
+
+def check(wanted: Wanted) -> None:
+    """Raises ValueError: these lanes cannot be sorted so."""
+    _ways(wanted)
 
 
 def _pages(

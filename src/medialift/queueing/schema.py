@@ -256,6 +256,7 @@ event = Table(
     comment="Who changed what by hand, and what the supervisor did",
 )
 Index("event_at", event.c.at)
+Index("event_subject", event.c.subject, event.c.id)
 Index("event_what", event.c.what, event.c.id)
 
 control = Table(

@@ -43,6 +43,9 @@ def upgrade() -> None:
         ["pipeline", "collection", "changed", "id"],
         postgresql_where=sa.text("state = 'skipped' and result ? 'waits_for'"),
     )
+    # Of one item all that was done by hand, of one book all that was tried.
+    op.create_index("event_subject", "event", ["subject", "id"])
+    op.create_index("audiobook_run_key", "audiobook_run", ["collection", "key", "id"])
     op.create_table(
         "burst",
         sa.Column("id", sa.Text),
@@ -111,6 +114,8 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("worker_minute", "mount_state", "burst_entry", "burst"):
         op.drop_table(name)
+    op.drop_index("audiobook_run_key", "audiobook_run")
+    op.drop_index("event_subject", "event")
     op.drop_index("item_person", "item")
     op.drop_index("item_again", "item")
     op.drop_index("item_ended", "item")
