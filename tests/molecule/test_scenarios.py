@@ -17,7 +17,7 @@ SHARING = {"cloud", "burst"}
 
 
 def test_there_are_scenarios():
-    assert {"host", "plex", "cloud", "burst", "books", "audiobooks"} <= set(SCENARIOS)
+    assert {"host", "plex", "cloud", "burst", "books", "audiobooks", "dashboard"} <= set(SCENARIOS)
 
 
 @pytest.mark.parametrize(
