@@ -1,16 +1,19 @@
-"""What a healing leaves behind: a worker that hung and was restarted, and one that nothing helped."""
+"""What a healing leaves behind: a worker that hung and was restarted, one that nothing helped, two mounts."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
 
-from medialift.healing import care, history
+from medialift.healing import care, history, rounds
 from medialift.healing.decision import Cause, Decision, Remedy
 from medialift.healing.history import Entry, What
+from medialift.queueing import mount_states
 from medialift.queueing.database import Database
+from medialift.queueing.mount_states import MountState
 from sandbox.house.books import Played
 
 HELPED, PAUSED = "attic-books@1", "attic-books@3"
@@ -52,6 +55,54 @@ def history_of(database: Database, crew: list[Played], host: str = "attic") -> N
                 What.SCALING, host, "books", outcome="down", subject="4 to 3 workers: the disk is 97 % busy"
             ),
         )
+        rounds.note(connection, host, workers=len(crew), stuck=1)
+        mount_states.record(connection, host, _mounts(host))
+        for statement in _A_DAY:
+            connection.execute(statement)
+
+
+# It all was written a moment ago; spread over the day before it looks as it does in a house.
+_A_DAY = (
+    text("update finding set at = now() - ((select max(id) + 1 from finding) - id) * interval '47 min'"),
+    text("update worker set started = now() - interval '1 day' where host = 'attic'"),
+    text(
+        """
+insert into worker_minute (worker, minute, state)
+select name, minute, case when name like '%@3' and minute > now() - interval '2 hours' then 'paused'
+                          else 'running' end
+  from worker, generate_series(date_trunc('minute', now()) - interval '1 day',
+                               date_trunc('minute', now()) - interval '1 min', interval '1 min') minute
+ where host = 'attic' and not (name like '%@1' and minute between now() - interval '9 hours'
+                                                             and now() - interval '7 hours')
+on conflict do nothing
+"""
+    ),
+)
+
+
+def _mounts(host: str) -> list[MountState]:
+    now = datetime.now(UTC)
+    started = (now - timedelta(days=6)).timestamp()
+    return [
+        MountState(
+            *(host, "/mnt/cloud/media", "media", "healthy"),
+            *(now - timedelta(days=2), now - timedelta(seconds=4)),
+            {"seconds": 0.082, "last_success": now.timestamp() - 4, "started_at": started, "recoveries": 2},
+        ),
+        MountState(
+            *(host, "/mnt/cloud/books", "books", "stale"),
+            *(now - timedelta(minutes=3), now - timedelta(seconds=11)),
+            {
+                "seconds": 10.0,
+                "reason": "Transport endpoint is not connected: 3 of 3 reads failed",
+                "failures": 5,
+                "recovering": True,
+                "waiting": ["medialift-books@1.service"],
+                "last_success": now.timestamp() - 190,
+                "started_at": started,
+            },
+        ),
+    ]
 
 
 _EVIDENCE: Mapping[str, Any] = {
