@@ -27,6 +27,13 @@
     return value.toLocaleString("en-GB", { maximumFractionDigits: 2 });
   };
 
+  const clock = (at) => {
+    const time = new Date(at * 1000);
+    const two = (number) => String(number).padStart(2, "0");
+    const day = `${two(time.getDate())}.${two(time.getMonth() + 1)}.`;
+    return time.getHours() + time.getMinutes() === 0 ? day : `${two(time.getHours())}:${two(time.getMinutes())}`;
+  };
+
   const draw = (element) => {
     charts.get(element)?.destroy();
     element.hidden = false;
@@ -43,7 +50,7 @@
       legend: { live: true },
       scales: { y: { range: (_plot, low, high) => [Math.min(0, low ?? 0), (high || 1) * 1.08] } },
       axes: [
-        { ...axis, grid: { show: false }, space: 70 },
+        { ...axis, grid: { show: false }, space: 76, values: (_plot, marks) => marks.map(clock) },
         { ...axis, size: 66, values: (_plot, marks) => marks.map((mark) => told(mark, unit)) },
       ],
       series: [
