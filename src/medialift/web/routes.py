@@ -6,8 +6,16 @@ from fastapi import APIRouter
 
 from medialift.web import audiobooks as audiobooks_page
 from medialift.web import audit as audit_page
+from medialift.web import books as books_page
 from medialift.web import bursts as bursts_page
+from medialift.web import diagnostics as diagnostics_page
+from medialift.web import failed as failed_page
 from medialift.web import item_forms, live
+from medialift.web import mounts as mounts_page
+from medialift.web import notifications as notifications_page
+from medialift.web import overview as overview_page
+from medialift.web import queue as queue_page
+from medialift.web import workers as workers_page
 from medialift.web.access import access_page, account_page, login_page
 from medialift.web.api import (
     access,
@@ -16,6 +24,7 @@ from medialift.web.api import (
     batch_debug,
     bursts,
     item_actions,
+    notifications,
     queue_actions,
 )
 
@@ -25,14 +34,23 @@ ROUTERS: tuple[APIRouter, ...] = (
     account_page.router,
     audit_page.router,
     audiobooks_page.router,
+    diagnostics_page.router,
+    failed_page.router,
     item_forms.router,
+    queue_page.router,
+    books_page.router,
     bursts_page.router,
+    overview_page.router,
+    mounts_page.router,
+    notifications_page.router,
+    workers_page.router,
     access.router,
     audit.router,
     batch_debug.router,
     bursts.router,
     audiobook_actions.router,
     item_actions.router,
+    notifications.router,
     queue_actions.router,
     live.router,
 )

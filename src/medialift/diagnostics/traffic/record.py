@@ -175,8 +175,9 @@ class Record:
             for name, value in facts.items()
         }
         with self._lock:
+            before = dict(self.environment)
             self.environment.update(clear)
-            if self._file is not None:
+            if self._file is not None and self.environment != before:
                 self._write({"environment": self.environment})
 
     def close(self) -> None:

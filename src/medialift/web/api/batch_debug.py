@@ -213,8 +213,10 @@ def enable_batch_debug(
 ) -> SwitchedOn:
     """Switch it on for a while. Workers on all hosts hear of it at their next sign of life."""
     asked = given or Enabling()
-    found = debug_switch.enable(connection, asked.duration_minutes, pipeline=asked.pipeline, who=who(caller))
-    return SwitchedOn(**vars(found))
+    switched = debug_switch.enable(
+        connection, asked.duration_minutes, pipeline=asked.pipeline, who=who(caller)
+    )
+    return SwitchedOn(**vars(switched))
 
 
 @router.post("/disable")
@@ -230,19 +232,19 @@ def disable_batch_debug(
 @router.get("/job/{job_id}/summary")
 def batch_debug_summary(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JobSummary:
     """What a job's requests came to, what their failures have in common, and what to do about them."""
-    return JobSummary.model_validate(_found(within, connection, job_id, "summary"))
+    return JobSummary.model_validate(found(within, connection, job_id, "summary"))
 
 
 @router.get("/job/{job_id}/full-log", response_model=JobLog)
 def batch_debug_full_log(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JSONResponse:
     """All that is kept of a job: each request with its attempt, times, status, headers, and error."""
-    return _file(_found(within, connection, job_id, "full_log"), f"job_{job_id}.json")
+    return _file(found(within, connection, job_id, "full_log"), f"job_{job_id}.json")
 
 
 @router.get("/job/{job_id}/har", response_model=HttpArchive)
 def batch_debug_har(job_id: JobId, within: Within, connection: Connected, _: Reader) -> JSONResponse:
     """A job's requests as an HTTP archive (HAR 1.2), which browsers open."""
-    return _file(_found(within, connection, job_id, "har"), f"job_{job_id}.har")
+    return _file(found(within, connection, job_id, "har"), f"job_{job_id}.har")
 
 
 @router.delete("/cleanup")
@@ -253,8 +255,7 @@ def cleanup_batch_debug(
     days: Annotated[float, Query(ge=0, le=3650, allow_inf_nan=False, description="Older than so many.")] = 7,
 ) -> CleanedUp:
     """Delete records of jobs that ended longer ago."""
-    settings = within.settings.diagnostics
-    deleted = finishing.forget(settings, connection=connection, older_than=days * _DAY)
+    deleted = cleaned(within, connection, days * _DAY)
     audited(connection, caller, "batch debug clean-up", f"{days:g} days", after={"deleted": deleted})
     return CleanedUp(deleted=deleted)
 
@@ -273,6 +274,11 @@ def status_of(within: Context, connection: Connected, limit: int) -> BatchDebugS
     )
 
 
+def cleaned(within: Context, connection: Connected, seconds: float) -> int:
+    """Delete records of jobs that ended so many seconds ago; how many."""
+    return finishing.forget(within.settings.diagnostics, connection, older_than=seconds)
+
+
 def recorded(one: Listed) -> RecordedJob:
     """A record as the API lists it."""
     return RecordedJob(**vars(one))
@@ -283,12 +289,17 @@ def shelf(within: Context, connection: Connected) -> Shelf:
     return Shelf(within.settings.diagnostics, connection)
 
 
-def _found(within: Context, connection: Connected, job: str, what: str) -> dict[str, Any]:
+def found(within: Context, connection: Connected, job: str, what: str) -> dict[str, Any]:
+    """One of summary, full_log, har of a job.
+
+    Raises:
+        Missing: there is no record of it.
+    """
     try:
-        found: dict[str, Any] = getattr(shelf(within, connection), what)(job)
+        told: dict[str, Any] = getattr(shelf(within, connection), what)(job)
     except NoRecord as error:
         raise Missing(error.what, error.subject, error.hint) from None
-    return found
+    return told
 
 
 def _file(content: dict[str, Any], name: str) -> JSONResponse:
