@@ -10,8 +10,7 @@ from fastapi.responses import HTMLResponse, Response
 
 from medialift.audiobooks import of_item
 from medialift.audiobooks import shelf as shelves
-from medialift.audiobooks import status as standing
-from medialift.web import audiobook_of_item, paging
+from medialift.web import audiobook_of_item, paging, totals
 from medialift.web.access.gate import Reader
 from medialift.web.context import Connected, Within
 from medialift.web.given import Id
@@ -53,7 +52,7 @@ def audiobooks_page(
     return page(
         request,
         "audiobooks.html",
-        now=standing.status(connection, collection),
+        now=totals.of_audiobooks(within, connection, collection).value,
         settings=within.settings.audiobooks,
         books=books,
         next=paging.encode(books[-1].changed, books[-1].id) if more else None,

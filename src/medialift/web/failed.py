@@ -59,6 +59,15 @@ class Row:
     info: str
     guidance: str
 
+    @property
+    def name(self) -> str:
+        """What it is called for a person."""
+        if self.book["title"] or self.item.title:
+            return str(self.book["title"] or self.item.title)
+        if self.item.pipeline == "books":
+            return f"book {self.item.key}"
+        return self.item.key.partition("/")[2] or self.item.key
+
 
 @dataclass(frozen=True)
 class Reason:

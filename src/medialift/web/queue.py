@@ -14,7 +14,7 @@ from medialift.queueing.control import Control
 from medialift.queueing.ledger import Counts
 from medialift.queueing.listing import ENDED, LANES, SORTS, Place, Wanted
 from medialift.queueing.workers import Speed
-from medialift.web import paging
+from medialift.web import paging, totals
 from medialift.web.access.gate import Reader
 from medialift.web.context import Connected, Context, Within
 from medialift.web.given import Word
@@ -102,11 +102,7 @@ def queue_page(
 
 def queue_of(within: Context, connection: Connection, pipeline: str, collection: str) -> Queue:
     """How a queue stands."""
-    counts = within.kept.of(
-        connection,
-        ("counts", pipeline, collection),
-        lambda counting: ledger.counts(counting, pipeline, collection),
-    )
+    counts = totals.counts(within, connection, pipeline, collection)
     speed = workers.speed(connection, pipeline, collection)
     return Queue(pipeline, collection, counts, speed, control.read(connection, pipeline, collection))
 
