@@ -745,7 +745,9 @@ class DashboardSettings(_Section):
         default="read", description="what somebody may do whom a proxy names and who is no person here"
     )
     session_lifetime: Duration = Field(
-        default=43_200.0, gt=0, description="time after which one logs in again"
+        default=43_200.0,
+        gt=0,
+        description="time without use after which one logs in again; after seven times that in any case",
     )
     login_attempts: int = Field(
         default=5, ge=1, description="failed logins within login_window that are taken"

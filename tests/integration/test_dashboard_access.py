@@ -264,6 +264,22 @@ def test_a_form_without_its_token_changes_nothing(database, alice):
         assert client.post("/access/people", data={**data, "csrf_token": good}).status_code == 303
 
 
+def test_a_form_with_files_brings_its_token_back_too_and_a_broken_one_is_refused(database, alice):
+    with dashboard(database) as client:
+        log_in(client, "alice")
+        good = form_token(client)
+        assert client.post("/logout", files={"csrf_token": (None, "x")}).status_code == 403
+        assert client.post("/logout", files={"csrf_token": ("file", good)}).status_code == 403
+        for kind in (
+            "multipart/form-data; boundary=x",
+            "multipart/form-data",
+            "application/x-www-form-urlencoded",
+        ):
+            sent = client.post("/logout", content=b"--y\r\n\xff", headers={"Content-Type": kind})
+            assert sent.status_code in (400, 403)
+        assert client.post("/logout", files={"csrf_token": (None, good)}).status_code == 303
+
+
 def test_the_token_of_one_session_is_nothing_to_another(database, alice):
     with dashboard(database) as one, dashboard(database) as other:
         log_in(one, "alice"), log_in(other, "alice")

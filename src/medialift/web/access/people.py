@@ -50,7 +50,8 @@ insert into person (name, password, scope) values (:name, :password, :scope)
 on conflict do nothing returning {_COLUMNS}
 """  # noqa: S608
 )
-_KEPT = text("select password from person where name = :name and not disabled")
+# Shared: whoever changes the person now waits until what the password allowed is done, and then ends it.
+_KEPT = text("select password from person where name = :name and not disabled for share")
 _PASSWORD = text("update person set password = :password, changed = now() where name = :name")
 _AGAIN = text("update person set password = :password where name = :name and password = :kept")
 _SCOPE = text("update person set scope = :scope, changed = now() where name = :name")

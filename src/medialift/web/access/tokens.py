@@ -94,8 +94,7 @@ _USED = text(
     "update access_token set used = now()"
     " where id = (select id from access_token where id = :id for update skip locked)"
 )
-_ANY = text("select exists (select from access_token where expires is null or expires > now())")
-_PERSON = text("select from person where name = :name")
+_PERSON = text("select from person where name = :name for key share")
 
 
 def create(
@@ -203,11 +202,6 @@ def shown(connection: Connection, secret: str) -> tuple[str, Scope] | None:
     if row.note:
         connection.execute(_USED, {"id": row.id})
     return row.name, row.scope if row.at_most is None else lesser(row.scope, row.at_most)
-
-
-def any_taken(connection: Connection) -> bool:
-    """Whether there is a token that has not expired."""
-    return bool(connection.execute(_ANY).scalar_one())
 
 
 def _hash(secret: str) -> bytes:
