@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
@@ -121,7 +121,7 @@ def failed_page(
     )
 
 
-def rows_of(within: Context, connection: Connection, found: list[Listed]) -> tuple[Row, ...]:
+def rows_of(within: Context, connection: Connection, found: Sequence[Listed]) -> tuple[Row, ...]:
     """Items with what is known of the books behind them."""
     ids = [one.id for one in found if one.pipeline == "audiobooks"]
     details = {row.id: row for row in connection.execute(_DETAILS, {"ids": ids})} if ids else {}

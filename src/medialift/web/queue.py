@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -9,13 +10,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import HTMLResponse
 from sqlalchemy import Connection
 
-from medialift.queueing import control, ledger, listing, workers
+from medialift.queueing import control, ledger, workers
 from medialift.queueing.control import Control
 from medialift.queueing.ledger import Counts
-from medialift.queueing.listing import ENDED, LANES, SORTS, Place, Wanted
+from medialift.queueing.listing import LANES, SORTS, Listed, Wanted
 from medialift.queueing.workers import Speed
-from medialift.web import paging, totals
+from medialift.web import totals
 from medialift.web.access.gate import Reader
+from medialift.web.api.queue import listed
 from medialift.web.context import Connected, Context, Within
 from medialift.web.given import Word
 from medialift.web.kept import Counted
@@ -109,7 +111,7 @@ def queue_of(within: Context, connection: Connection, pipeline: str, collection:
 
 def items_of(
     connection: Connection, queue: str, lane: str, words: str, sort: str, cursor: str | None, limit: int
-) -> tuple[list[listing.Listed], str | None]:
+) -> tuple[Sequence[Listed], str | None]:
     """One page of items, and the cursor of the next.
 
     Raises:
@@ -119,19 +121,7 @@ def items_of(
         raise Problem(422, "There is no such lane", lane, f"There are: {', '.join(LANES)}")
     if sort not in SORTS:
         raise Problem(422, "There is no such order", sort, f"There are: {', '.join(SORTS)}")
-    if sort in ("changed", "-changed") and lane not in ENDED:
-        raise Problem(
-            422,
-            "Only what has ended is sorted by its latest change",
-            lane or "all lanes",
-            f"Choose one of {', '.join(ENDED)}",
-        )
     pipeline, _, collection = queue.partition(":")
     lanes = (lane,) if lane else ()
     wanted = Wanted(pipeline, collection, lanes, words.strip(), sort=sort)
-    after = paging.decode(cursor, str, str, int)
-    try:
-        found, place = listing.listed(connection, wanted, after=Place(*after) if after else None, limit=limit)
-    except ValueError:
-        raise Problem(400, "This is no cursor of this list", hint="Begin again without one") from None
-    return found, paging.encode(place.lane, place.value, place.id) if place else None
+    return listed(connection, wanted, cursor, limit)

@@ -10,7 +10,7 @@ from medialift.web import books as books_page
 from medialift.web import bursts as bursts_page
 from medialift.web import diagnostics as diagnostics_page
 from medialift.web import failed as failed_page
-from medialift.web import item_forms, live
+from medialift.web import item_forms, item_page, live
 from medialift.web import mounts as mounts_page
 from medialift.web import notifications as notifications_page
 from medialift.web import overview as overview_page
@@ -37,6 +37,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     diagnostics_page.router,
     failed_page.router,
     item_forms.router,
+    item_page.router,
     queue_page.router,
     books_page.router,
     bursts_page.router,

@@ -184,7 +184,7 @@ def test_what_is_said_of_a_book_waits_with_its_tagging(dashboard: Dashboard) -> 
     assert item.state == "ready"
     assert item.payload == {"override": {"asin": "B0TEST0001", "narrators": ["Ann", "Ben"], "subtitle": None}}
     (event,) = dashboard.audit()
-    assert event[:2] == ("override", "tag/Tales") and event[3]["asin"] == "B0TEST0001"
+    assert event[:2] == ("override", "audiobooks:audiobooks/tag/Tales") and event[3]["asin"] == "B0TEST0001"
     for wrong in ({"asin": "short"}, {"titel": "x"}, {}, {"title": "\0"}, {"year": "soon"}):
         assert dashboard.post(f"/items/{number}/override", wrong).status_code in (400, 422)
     assert dashboard.item(number).payload == item.payload

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from medialift.audiobooks import asked, overrides, retrying
-from medialift.audiobooks.stages import CONVERT, DELIVER, TAG, key_of, parted
+from medialift.audiobooks.stages import CONVERT, DELIVER, TAG, Stage, key_of, parted
 from medialift.web.actions.acting import Acting, Item, folders, refuse_worked_on
 from medialift.web.actions.items import Done, refuse_other_inbox
 from medialift.web.confirming import confirmed
@@ -59,7 +59,7 @@ def override(
     said = asked.tag(acting.connection, acting.within.settings.audiobooks, name, told)
     acting.audit(
         "override",
-        key_of(TAG, name),
+        _subject(item, TAG, name),
         before=None if before is None else {field: before.get(field) for field in told},
         after={field: said.get(field) for field in told},
     )
@@ -79,7 +79,7 @@ def approve(acting: Acting, number: int, destinations: Sequence[str] = ()) -> Do
     )
     after = {"approved": True, "destinations": list(destinations) or "all"}
     if changed:
-        acting.audit("approve", key_of(DELIVER, name), before=item.to_dict(), after=after)
+        acting.audit("approve", _subject(item, DELIVER, name), before=item.to_dict(), after=after)
     return Done(int(changed))
 
 
@@ -117,6 +117,10 @@ def _converted(acting: Acting, number: int) -> tuple[Item, str]:
     if not (name := name_of(item)):
         raise Problem(409, "This book is not converted yet", item.subject, "Wait until it is")
     return item, name
+
+
+def _subject(item: Item, stage: Stage, name: str) -> str:
+    return f"{item.pipeline}:{item.collection}/{key_of(stage, name)}"
 
 
 def _noted(acting: Acting, what: str, item: Item, count: int, after: Mapping[str, Any]) -> Done:
