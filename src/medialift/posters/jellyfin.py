@@ -17,6 +17,7 @@ from typing import Any, Literal
 import httpx
 from pydantic import SecretStr
 
+from medialift.diagnostics import traffic
 from medialift.errors import MedialiftError, Permanent
 from medialift.posters.answers import Away, Broken, Busy, Late, Missing, Unsure, Unusable, refused
 from medialift.posters.tempo import Tempo
@@ -335,10 +336,12 @@ class Jellyfin:
 
     def _new(self) -> httpx.AsyncClient:
         # Not through a proxy of the environment: the server is at home, and gets a key.
-        return httpx.AsyncClient(
-            timeout=self._timeout,
-            trust_env=False,
-            transport=self._transport() if self._transport is not None else None,
+        return traffic.watch(
+            httpx.AsyncClient(
+                timeout=self._timeout,
+                trust_env=False,
+                transport=self._transport() if self._transport is not None else None,
+            )
         )
 
     def _headers(self) -> dict[str, str]:

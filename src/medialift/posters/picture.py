@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import tempfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -91,6 +92,18 @@ def examine(file: Path, body: bytes) -> Picture:
         raise Unusable("A picture is cut off", f"{format}, {len(body)} bytes", "It is asked for again")
     width, height = _decoded(file, format)
     return Picture(format, digest(body), len(body), width, height)
+
+
+def examine_bytes(body: bytes) -> Picture:
+    """The same for one that lies nowhere.
+
+    Raises:
+        Unusable, Permanent: as `examine`.
+    """
+    with tempfile.NamedTemporaryFile(prefix="medialift-") as file:
+        file.write(body)
+        file.flush()
+        return examine(Path(file.name), body)
 
 
 def _decoded(file: Path, format: Format) -> tuple[int, int]:
