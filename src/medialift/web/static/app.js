@@ -176,8 +176,20 @@
       sign.textContent = words;
     }
   };
-  document.addEventListener("htmx:sseOpen", () => connection("on", "Live"));
-  document.addEventListener("htmx:sseError", () => connection("off", "Not live: connecting again"));
+  let lost = false;
+  document.addEventListener("htmx:sseOpen", () => {
+    connection("on", "Live");
+    if (!lost) return;
+    lost = false;
+    // What changed meanwhile was told to nobody.
+    for (const part of document.querySelectorAll("[data-part]")) {
+      htmx.trigger(part, part.getAttribute("hx-trigger").split(",")[0].trim());
+    }
+  });
+  document.addEventListener("htmx:sseError", () => {
+    lost = true;
+    connection("off", "Not live: connecting again");
+  });
   document.addEventListener("htmx:sseClose", () => connection("off", "Not live"));
   document.addEventListener("htmx:sseBeforeMessage", () => connection("on", "Live"));
 
