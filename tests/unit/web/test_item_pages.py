@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import text
 
 from medialift.audiobooks import manifest as manifests
+from medialift.audiobooks.book import Structure
 from medialift.audiobooks.manifest import (
     ChapterRecord,
     Conversion,
@@ -56,7 +57,7 @@ class House:
         made = self.run(f"insert into item ({names}) values ({values}) returning id", **given)
         return int(made[0].id)
 
-    def shown(self, path: str, status: int = 200, **headers: str) -> str:
+    def shown(self, path: str, status: int = 200, headers: dict[str, str] | None = None) -> str:
         answer = self.client.get(path, headers=headers)
         assert answer.status_code == status, answer.text[:2000]
         return str(answer.text)
@@ -78,7 +79,7 @@ class House:
         folder.mkdir()
         made = Manifest(
             name=name,
-            sources=Sources(key=name, structure="single"),
+            sources=Sources(key=name, structure=Structure.SINGLE),
             conversion=Conversion(
                 kind="converted",
                 file=f"{name}.m4b",
@@ -171,7 +172,7 @@ def test_who_may_only_look_is_shown_no_button_and_refused_what_one_would_do(hous
         token, _ = tokens.create(connection, "looker", "read")
     headers = {"Authorization": f"Bearer {token}"}
     for path in (*PAGES, f"/items/{item}", f"/audiobooks/{item}"):
-        assert 'method="post"' not in house.shown(path, **headers), path
+        assert 'method="post"' not in house.shown(path, headers=headers), path
     for path in (f"/items/{item}/retry", f"/items/{item}/override", "/failed/retry"):
         assert house.client.post(path, data={"asin": ""}, headers=headers).status_code == 403
     assert house.run("select state from item where id = :id", id=item)[0].state == "failed"
