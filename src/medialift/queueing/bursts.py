@@ -145,6 +145,7 @@ select {_COLUMNS} from burst
  order by started desc, id desc limit :limit
 """  # noqa: S608  columns of ours
 )
+_RUNNING = text("select count(*) from burst where outcome = ''")
 _READ = text(f"select {_COLUMNS}, report from burst where id = :id")  # noqa: S608
 _LINES = text(
     """
@@ -199,6 +200,11 @@ def listed(
     started, last = before or (None, None)
     given = {"library": library, "started": started, "id": last, "limit": limit}
     return [Burst(**row._asdict()) for row in connection.execute(_LISTED, given)]
+
+
+def running(connection: Connection) -> int:
+    """How many go on."""
+    return int(connection.execute(_RUNNING).scalar_one())
 
 
 def read(connection: Connection, burst: str) -> Burst | None:

@@ -15,7 +15,9 @@ from medialift.settings import Settings
 from medialift.web import live, problems, rendering
 from medialift.web.context import Context
 from medialift.web.hardening import Hardened
+from medialift.web.health import Health
 from medialift.web.kept import Kept
+from medialift.web.measuring import Figures, Measured
 from medialift.web.routes import ROUTERS
 
 _FOR_EVER = "public, max-age=31536000, immutable"
@@ -45,12 +47,15 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
         redoc_url=None,
         generate_unique_id_function=_name,
     )
+    figures = Figures()
     app.state.context = Context(
         settings,
         database,
         rendering.environment(settings.dashboard.base_path),
         clock or SystemClock(),
         Kept(database),
+        Health(database),
+        figures,
     )
     problems.install(app)
     live.install(app)
@@ -58,6 +63,7 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
         app.include_router(router)
     app.mount("/static", _Assets(directory=rendering.STATIC), "static")
     app.add_middleware(Hardened)
+    app.add_middleware(Measured, figures=figures)
     return app
 
 

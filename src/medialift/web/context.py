@@ -13,7 +13,9 @@ from sqlalchemy import Connection, text
 from medialift.foundation.waiting import Clock
 from medialift.queueing.database import Database
 from medialift.settings import Settings
+from medialift.web.health import Health
 from medialift.web.kept import Kept
+from medialift.web.measuring import Figures
 
 _READ_SECONDS, _WRITE_SECONDS = 5, 30
 _SAFE = ("GET", "HEAD")
@@ -30,6 +32,8 @@ class Context:
     templates: Environment
     clock: Clock
     kept: Kept
+    health: Health
+    figures: Figures
 
 
 def context_of(request: Request) -> Context:

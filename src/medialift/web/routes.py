@@ -23,9 +23,14 @@ from medialift.web.api import (
     audit,
     batch_debug,
     bursts,
+    failed,
+    health,
     item_actions,
     notifications,
+    queue,
     queue_actions,
+    status,
+    workers,
 )
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -49,6 +54,11 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     batch_debug.router,
     bursts.router,
+    failed.router,
+    health.router,
+    queue.router,
+    status.router,
+    workers.router,
     audiobook_actions.router,
     item_actions.router,
     notifications.router,
