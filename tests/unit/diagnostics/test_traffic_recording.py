@@ -16,6 +16,7 @@ import pytest
 from medialift.diagnostics import traffic
 from medialift.diagnostics.traffic import finishing, names
 from medialift.diagnostics.traffic.recorder import by_environment
+from medialift.diagnostics.traffic.redacting import Redactor
 from medialift.foundation.waiting import wait_until
 from medialift.settings import DiagnosticsSettings
 from tests.traffic_world import LIBRARIES, SECRET, Traffic, wire
@@ -172,6 +173,14 @@ def test_no_secret_is_in_a_record_and_the_scheme_of_a_login_is(wire: Traffic, li
     assert '"said": "no, 401"' in refused["body"] and len(refused["body"]) <= 1001
     assert '"why": "packed"' in packed["body"]
     assert "Set-Cookie: *****".lower() in [line.lower() for line in refused["headers"]]
+
+
+def test_what_a_catalogue_is_asked_for_is_kept_and_what_it_is_asked_with_is_not() -> None:
+    asked = "http://shop/search?author=Ada&keywords=sea&authorization=x1&auth=x2&authority=x3&keyword_key=x4"
+    assert Redactor().address(asked) == (
+        "http://shop/search?author=Ada&keywords=sea&authorization=*****&auth=*****&authority=*****"
+        "&keyword_key=*****"
+    )
 
 
 def test_of_the_header_of_a_login_its_scheme_is_kept(wire: Traffic) -> None:

@@ -16,9 +16,10 @@ _REMEMBERED = 512
 SLACK = 4096
 """Bytes read of a body beyond those that are kept: what is cut is looked through before it is cut."""
 
-# Names of headers and of parameters whose value nobody may see. More than needed rather than less.
+# Names of headers and of parameters whose value nobody may see. More than needed rather than less,
+# but for what every search of a catalogue has: author and keywords.
 _SECRET_NAME = re.compile(
-    r"auth|token|cookie|secret|key|passw|passphrase|signature|^sig$|credential|session|^code$", re.IGNORECASE
+    r"auth(?!ors?$)|token|cookie|secret|key(?!words?$)|passw|passphrase|signature|^sig$|credential|session|^code$", re.IGNORECASE
 )
 # A server says in these what it wants, and nothing that anybody gave it.
 _NO_SECRET = ("www-authenticate", "proxy-authenticate", "access-control-allow-headers")
