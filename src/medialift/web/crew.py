@@ -54,7 +54,7 @@ class Hand:
         seen: as it registered; None: it is paused for so long that it was forgotten there.
         verdict: what is thought of it; None when the healing knows nothing of its pipeline.
         asked: what a person asked of it from elsewhere and that is not done.
-        slots: its last 24 hours.
+        slots: its last 24 hours, when they were asked for.
     """
 
     name: str
@@ -113,15 +113,19 @@ class Host:
     late: bool
 
 
-def hands(connection: Connection, settings: Settings) -> list[Hand]:
-    """All workers, by host, pipeline and name; those that need somebody come first."""
+def hands(connection: Connection, settings: Settings, *, days: bool = False) -> list[Hand]:
+    """All workers, by host, pipeline and name; those that need somebody come first.
+
+    Args:
+        days: with the last 24 hours of each.
+    """
     known = {one.name: one for one in workers.listed(connection)}
     cares = {one.worker: one for one in care.listed(connection)}
     asked = {one.worker: one for one in requests.listed(connection)}
     verdicts = _verdicts(connection, settings, known.values())
-    days = strips(connection, known)
+    slots = strips(connection, known) if days else {}
     rows = [
-        _hand(name, known.get(name), verdicts.get(name), cares.get(name, Care(name)), asked.get(name), days)
+        _hand(name, known.get(name), verdicts.get(name), cares.get(name, Care(name)), asked.get(name), slots)
         for name in known.keys() | {name for name, one in cares.items() if one.paused}
     ]
     shown = [one for one in rows if one.care.paused or not _long_ended(one)]
@@ -138,48 +142,62 @@ def hosts(connection: Connection, settings: Settings, crew: Sequence[Hand]) -> l
     ]
 
 
-_STARTS = text("select worker, at from worker_start where at > now() - make_interval(hours => :hours)")
+_MINUTES = text(
+    """
+select worker, floor(extract(epoch from minute - :began) / :length)::int as slot, count(*)::int as minutes,
+       min(minute) as first, max(minute) as last
+  from worker_minute where minute >= :began group by 1, 2
+"""
+)
+_STARTS = text("select worker, at from worker_start where at >= :began")
 _FINDINGS = text(
-    "select worker, at, what, outcome, subject from finding"
-    " where worker <> '' and at > now() - make_interval(hours => :hours) order by id"
+    "select worker, at, what, outcome, subject from finding where worker <> '' and at >= :began order by id"
 )
 _NOW = text("select now()")
 # What says more about a half hour stands before what says less.
 _WEIGHTS = ("", "well", "busy", "warn", "bad")
+_MISSED = 2
+"""So many minutes without a sign of life are none to speak of: one may fall between two minutes."""
 
 
 def strips(connection: Connection, known: Mapping[str, Worker]) -> dict[str, tuple[Slot, ...]]:
-    """The last 24 hours of each worker in half hours, by what the ledger has of them."""
-    given = {"hours": HOURS}
+    """The last 24 hours of each worker in half hours: its signs of life, its starts, what the healing did."""
     now: datetime = connection.execute(_NOW).scalar_one()
     length = timedelta(hours=HOURS) / SLOTS
     began = now - timedelta(hours=HOURS)
-    days: dict[str, list[Slot]] = {
-        name: [_plain(one, began + number * length, length) for number in range(SLOTS)]
-        for name, one in known.items()
+    given = {"began": began, "length": length.total_seconds()}
+    days = {
+        name: [Slot(began + number * length, "", "no sign of life") for number in range(SLOTS)]
+        for name in known
     }
 
-    def note(name: str, at: datetime, kind: str, words: str) -> None:
+    def note(name: str, number: int, kind: str, words: str) -> None:
         slots = days.get(name)
-        number = min(SLOTS - 1, int((at - began) / length))
-        if slots is None or number < 0:
+        if slots is None:
             return
-        before = slots[number]
-        heavier = _WEIGHTS.index(kind) > _WEIGHTS.index(before.kind)
-        if heavier:
+        before = slots[number := min(SLOTS - 1, max(0, number))]
+        if _WEIGHTS.index(kind) > _WEIGHTS.index(before.kind):
             slots[number] = Slot(before.since, kind, words)
 
+    lived = list(connection.execute(_MINUTES, given))
+    first = {
+        name: min(row.first for row in lived if row.worker == name) for name in {row.worker for row in lived}
+    }
+    for row in lived:
+        begins = max(began + row.slot * length, first[row.worker])
+        seen = known.get(row.worker)
+        ends = min(began + (row.slot + 1) * length, now if seen is None or seen.state != "gone" else row.last)
+        missed = int((ends - begins) / timedelta(minutes=1)) - row.minutes
+        if missed > _MISSED:
+            note(row.worker, row.slot, "warn", f"silent for {missed} min")
+        else:
+            note(row.worker, row.slot, "well", "it was there")
     for row in connection.execute(_STARTS, given):
-        note(row.worker, row.at, "busy", "it started")
+        note(row.worker, int((row.at - began) / length), "busy", "it started")
     for row in connection.execute(_FINDINGS, given):
         kind = "bad" if row.what in ("finding", "escalation") else "warn"
-        note(row.worker, row.at, kind, f"{row.what.replace('_', ' ')}: {row.subject}")
+        note(row.worker, int((row.at - began) / length), kind, f"{row.what.replace('_', ' ')}: {row.subject}")
     return {name: tuple(slots) for name, slots in days.items()}
-
-
-def _plain(one: Worker, since: datetime, length: timedelta) -> Slot:
-    there = one.started <= since + length and one.heartbeat >= since
-    return Slot(since, "well" if there else "", "it was there" if there else "nothing was heard of it")
 
 
 def _verdicts(connection: Connection, settings: Settings, known: Iterable[Worker]) -> dict[str, Verdict]:
@@ -199,7 +217,7 @@ def _hand(
     verdict: Verdict | None,
     given: Care,
     asked: Request | None,
-    days: Mapping[str, tuple[Slot, ...]],
+    slots: Mapping[str, tuple[Slot, ...]],
 ) -> Hand:
     return Hand(
         name=name,
@@ -210,7 +228,7 @@ def _hand(
         verdict=verdict,
         care=given,
         asked=asked,
-        slots=days.get(name, ()),
+        slots=slots.get(name, ()),
     )
 
 

@@ -47,7 +47,7 @@ def workers_page(
     cursor: CursorText = None,
 ) -> HTMLResponse:
     """All workers, and the latest of the healing."""
-    found = crew.hands(connection, context.settings)
+    found = crew.hands(connection, context.settings, days=True)
     (before,) = paging.decode(cursor, int) or (None,)
     entries, more = paging.page(
         history.latest(
