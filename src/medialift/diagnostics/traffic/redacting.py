@@ -19,7 +19,8 @@ SLACK = 4096
 # Names of headers and of parameters whose value nobody may see. More than needed rather than less,
 # but for what every search of a catalogue has: author and keywords.
 _SECRET_NAME = re.compile(
-    r"auth(?!ors?$)|token|cookie|secret|key(?!words?$)|passw|passphrase|signature|^sig$|credential|session|^code$", re.IGNORECASE
+    r"auth(?!ors?$)|token|cookie|secret|key(?!words?$)|passw|passphrase|signature|^sig$|credential|session|^code$",
+    re.IGNORECASE,
 )
 # A server says in these what it wants, and nothing that anybody gave it.
 _NO_SECRET = ("www-authenticate", "proxy-authenticate", "access-control-allow-headers")
