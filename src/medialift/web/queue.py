@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from medialift.queueing import control, ledger, workers
 from medialift.queueing.control import Control
 from medialift.queueing.ledger import Counts
-from medialift.queueing.listing import LANES, SORTS, Listed, Wanted
+from medialift.queueing.listing import ENDED, LANES, SORTS, Listed, Wanted
 from medialift.queueing.workers import Speed
 from medialift.web import totals
 from medialift.web.access.gate import Reader
@@ -123,5 +123,8 @@ def items_of(
         raise Problem(422, "There is no such order", sort, f"There are: {', '.join(SORTS)}")
     pipeline, _, collection = queue.partition(":")
     lanes = (lane,) if lane else ()
+    if lane in ENDED and sort == "-changed":
+        # So it is listed anyhow, and along an index of this lane alone.
+        sort = "lanes"
     wanted = Wanted(pipeline, collection, lanes, words.strip(), sort=sort)
     return listed(connection, wanted, cursor, limit)
