@@ -16,7 +16,7 @@ from sandbox.audiobooks.recordings import picture, speak
 
 SECONDS = 2.0
 """How long one part plays."""
-ASIN, RIGHT_ASIN = "B0DEMO0004", "B0LEDGER01"
+ASIN, RIGHT_ASIN, LATER_ASIN = "B0DEMO0004", "B0LEDGER01", "B0HARBOUR1"
 KNOWN = f"Ada Harbour - Already Bound [{ASIN}]"
 UNSURE = "Ada Example - The Lighthouse Ledger"
 """There are several recordings of it: which one it is, a person has to say."""
@@ -87,6 +87,11 @@ def stock(inbox: Path) -> list[str]:
     broken.cut_off(whole, whole.path)
     broken.protected(inbox / PROTECTED / "Locked Away.m4b", b"aavd", b"M4B ")
     return [KNOWN, UNSURE, ODD, BROKEN, PROTECTED]
+
+
+def one_more(inbox: Path) -> str:
+    """A book that comes later; its name."""
+    return _parts(inbox / f"Ada Example - A Harbour in Winter [{LATER_ASIN}]", "", "Ada Example", 1).name
 
 
 def _bound(folder: Path) -> None:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.dashboard_filled import PASSWORD
 
@@ -26,6 +26,7 @@ DESK, PHONE = 1280, 390
 _HEIGHTS = {DESK: 900, PHONE: 844}
 _PATIENCE = 15_000
 """Milliseconds: a machine that is busy is slow, and not wrong."""
+expect.set_options(timeout=_PATIENCE)
 
 
 @dataclass
