@@ -13,6 +13,7 @@ pytest_plugins = [
     "tests.migration_world",
     "tests.release_world",
     "tests.intake_world",
+    "tests.poster_world",
 ]
 
 # As `nice` counts: the longest chain of tests, which share the one sandbox, goes before all others. It mostly

@@ -1,3 +1,3 @@
-"""A stand-in for Jellyfin, as far as audiobooks need it: a library that is refreshed when it is told to."""
+"""A stand-in for Jellyfin: a library of audiobooks that it refreshes, and libraries with pictures."""
 
 API_KEY = "sandbox-jellyfin-key"

@@ -23,7 +23,9 @@ _MODULES = {
     **{name: name for name in ("plex", "mounts", "config", "job", "cloud", "store", "notify")},
     "doctor": "doctor",
     "support-bundle": "support",
-    **{name: name for name in ("books", "audiobooks", "healing", "queue", "dashboard", "selftest")},
+    **{
+        name: name for name in ("books", "audiobooks", "posters", "healing", "queue", "dashboard", "selftest")
+    },
     "batch-debug": "batch_debug",
 }
 

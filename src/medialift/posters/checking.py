@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medialift.errors import MedialiftError
+from medialift.errors import MedialiftError, Permanent
 from medialift.foundation.token import read_token
 from medialift.posters import picture
 from medialift.posters.folder import Folder
@@ -84,9 +84,7 @@ async def _item(settings: PostersSettings, id: str, image: str) -> dict[str, Any
         async def known() -> str:
             page = await jellyfin.page(ids=[id], limit=1)
             if not page.entries:
-                raise MedialiftError(
-                    "Jellyfin does not know this id", id, "Rescan the library, or look again"
-                )
+                raise Permanent("Jellyfin does not know this id", id, "Rescan the library")
             one = page.entries[0]
             return f"{one.kind} {one.title}; pictures: {', '.join(sorted(one.tags)) or 'none'}"
 

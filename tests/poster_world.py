@@ -1,0 +1,185 @@
+"""A Jellyfin stand-in with pictures, a ledger, a folder, and workers between them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from medialift.foundation.waiting import wait_until
+from medialift.posters import operations
+from medialift.posters.handler import PostersHandler
+from medialift.posters.selection import Selection
+from medialift.queueing import sweeping
+from medialift.queueing.crew import Backoff
+from medialift.queueing.database import Database
+from medialift.queueing.outcome import Bounds, Ended
+from medialift.queueing.worker import Pace, Worker
+from medialift.settings import PostersSettings, Settings
+from sandbox import jellyfin
+from sandbox.bookservers import served
+from sandbox.jellyfin.faults import Fault
+from sandbox.jellyfin.media import Media
+from sandbox.jellyfin.server import Jellyfin
+
+ROOT = Path(__file__).resolve().parent.parent
+QUICK = {
+    "batch": 8,
+    "lease": 4.0,
+    "margin": 0.5,
+    "heartbeat": 0.5,
+    "poll": 0.2,
+    "report": 0.2,
+    "stalled": 5.0,
+}
+USUAL = {"interval": 0, "concurrency": 4, "timeout": 5, "max_retries": 2, "retry_base": 0.05}
+
+
+class Posters:
+    """One server, one folder, one ledger.
+
+    Attributes:
+        server: the stand-in; `media` is what it has.
+    """
+
+    def __init__(self, folder: Path, database: Database, server: Jellyfin, url: str) -> None:
+        self.root, self.database, self.server, self.media = folder, database, server, server.media
+        self.folder = folder / "posters"
+        self.folder.mkdir(exist_ok=True)
+        key = folder / "key"
+        key.write_text(jellyfin.API_KEY)
+        key.chmod(0o600)
+        self.given: dict[str, Any] = {
+            **USUAL,
+            "url": url,
+            "key_file": str(key),
+            "folder": str(self.folder),
+        }
+        self.processes: list[subprocess.Popen[str]] = []
+
+    @property
+    def settings(self) -> Settings:
+        return Settings(database={"url": self.database.url}, posters=self.given)
+
+    # -- what a person does ----------------------------------------------------------------------------
+
+    def download(self, **more: Any) -> dict[str, Any]:
+        """Begin to download; what is not said of the selection means everything."""
+        options = {name: more.pop(name) for name in ("replace", "options", "image") if name in more}
+        return operations.download(self.settings, Selection.of(**more), **options)["batch"]
+
+    def upload(self, pictures: dict[str, bytes], **more: Any) -> dict[str, Any]:
+        """Lay pictures in `upload` by their ids, and begin."""
+        place = self.folder / "upload"
+        place.mkdir(exist_ok=True)
+        for id, body in pictures.items():
+            (place / f"Mine [{id}].png").write_bytes(body)
+        return operations.upload(self.settings, **more)["batch"]
+
+    def run(self, *, at_most: float = 30.0, **bounds: Any) -> Ended:
+        """Work in this process until all is done."""
+        work = self.worker(bounds=Bounds(**(bounds or {"until_done": True}))).run()
+        return asyncio.run(asyncio.wait_for(work, at_most))
+
+    def worker(self, name: str = "one", bounds: Bounds | None = None) -> Worker:
+        posters = PostersSettings(**self.given)
+        return Worker(
+            self.database,
+            PostersHandler(posters, backoff=Backoff(posters.retry_base, 0.2)),
+            name,
+            "posters",
+            posters.collection,
+            Pace(**QUICK),
+            bounds or Bounds(),
+        )
+
+    def spawn(self, name: str = "one") -> subprocess.Popen[str]:
+        """A worker as a process of its own, until it is told to end."""
+        given = json.dumps({"url": self.database.url, "name": name, "posters": self.given})
+        with (self.root / f"{name}.log").open("a") as log:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "tests.poster_worker", given], stderr=log, text=True, cwd=ROOT
+            )
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+
+    # -- what came of it -------------------------------------------------------------------------------
+
+    def faults(self, *faults: Fault) -> None:
+        self.server.faults.set(*faults)
+
+    def asked(self, method: str = "", path: str = "/Images/") -> int:
+        """How many requests of this kind came in."""
+        return sum(
+            path in one.path and (not method or one.method == method) for one in list(self.server.calls)
+        )
+
+    def files(self) -> dict[str, bytes]:
+        """{id: bytes} of what was downloaded."""
+        return {
+            one.stem[-33:-1]: one.read_bytes()
+            for one in sorted((self.folder / "pictures").rglob("*[!t]"))
+            if one.is_file()
+        }
+
+    def states(self, batch: int | None = None) -> dict[str, int]:
+        return dict(operations.one_batch(self.settings, batch)["states"])
+
+    def failed(self, batch: int | None = None) -> list[dict[str, Any]]:
+        return operations.listing(self.settings, batch=batch)
+
+    def rows(self, statement: str, **values: Any) -> list[Any]:
+        with self.database.engine.connect() as connection:
+            return list(connection.execute(text(statement), values))
+
+    def sweep(self) -> None:
+        with self.database.engine.begin() as connection:
+            sweeping.sweep(connection)
+
+    def until(self, done: Callable[[], bool], at_most: float = 30.0) -> None:
+        assert wait_until(done, at_most=at_most, every=0.05), (self.states(), self.failed())
+
+
+@contextmanager
+def poster_world(folder: Path, database: Database, media: Media | None = None) -> Iterator[Posters]:
+    """A world for the length of a block: six films and two series unless it is given something else."""
+    server = Jellyfin(media=media or Media().filled(6, 2))
+    with served(server) as url:
+        made = Posters(folder, database, server, url)
+        try:
+            yield made
+        finally:
+            made.end()
+
+
+@pytest.fixture
+def posters(tmp_path: Path, database: Database) -> Iterator[Posters]:
+    with poster_world(tmp_path, database) as made:
+        yield made
+
+
+def killed_in(work: Callable[[], object]) -> None:
+    """Do something in a child that kills itself within it."""
+    child = os.fork()
+    if not child:
+        try:
+            work()
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.WIFSIGNALED(status), "it ended before it was killed"
