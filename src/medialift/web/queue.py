@@ -122,9 +122,9 @@ def items_of(
     if sort not in SORTS:
         raise Problem(422, "There is no such order", sort, f"There are: {', '.join(SORTS)}")
     pipeline, _, collection = queue.partition(":")
-    lanes = (lane,) if lane else ()
-    if lane in ENDED and sort == "-changed":
-        # So it is listed anyhow, and along an index of this lane alone.
-        sort = "lanes"
-    wanted = Wanted(pipeline, collection, lanes, words.strip(), sort=sort)
+    # The latest change first is how a lane that has ended is listed anyhow, along an index of its own.
+    by_lane = sort == "-changed" and lane in ENDED
+    wanted = Wanted(
+        pipeline, collection, (lane,) if lane else (), words.strip(), sort="lanes" if by_lane else sort
+    )
     return listed(connection, wanted, cursor, limit)

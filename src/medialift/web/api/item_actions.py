@@ -20,9 +20,9 @@ _PRIORITY = 1_000_000_000_000
 
 
 class Given(BaseModel):
-    """What is sent; a misspelt name is refused."""
+    """What is sent; a misspelt name, and a value of another type, is refused."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", strict=True)
 
 
 class Refused(BaseModel):
