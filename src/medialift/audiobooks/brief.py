@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
 from typing import Any
 
 from medialift.audiobooks.manifest import Manifest
+from medialift.audiobooks.metadata.names import read_name
+
+_ENDING = re.compile(r"\.[A-Za-z0-9]{2,4}\Z")
 
 NOTHING: Mapping[str, Any] = {
     "title": "",
@@ -16,6 +21,20 @@ NOTHING: Mapping[str, Any] = {
     "seconds": 0.0,
 }
 """What is said of a book of which nothing is known."""
+
+
+def of_source(key: str, series: Sequence[str] | None = None) -> dict[str, Any]:
+    """The same of a book that was never converted, as the name of its folder or file says.
+
+    Args:
+        key: its path in the inbox.
+        series: (name, number) as its folders say.
+    """
+    name = PurePosixPath(key).name
+    said = read_name(name.rpartition(".")[0] if _ENDING.search(name) else name)
+    named, part = (*series, "")[:2] if series else (said.series, said.number)
+    told = {"title": said.title, "authors": list(said.authors), "asin": said.asin}
+    return {**NOTHING, **told, "series": named, "part": part}
 
 
 def of(manifest: Manifest) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, Response
 
-from medialift.audiobooks import of_item
+from medialift.audiobooks import brief, of_item
 from medialift.audiobooks import shelf as shelves
 from medialift.web import audiobook_of_item, paging, totals
 from medialift.web.access.gate import Reader
@@ -95,11 +95,13 @@ def cover(_: Reader, within: Within, connection: Connected, id: Id) -> Response:
 def _known(found: audiobook_of_item.Audiobook) -> dict[str, str]:
     """What is known of the book, in words; as it was tagged, or as its sources say."""
     manifest = found.book.manifest
+    told: dict[str, Any]
     if manifest is None:
-        return {}
+        told = brief.of_source(found.book.source) if found.book.source else {}
+        return {name: _as_text(value) for name, value in told.items() if value}
     metadata, detected = manifest.tagging.metadata, manifest.sources.detected
     if metadata is None:
-        told: dict[str, Any] = {
+        told = {
             "authors": detected.author,
             "narrators": detected.narrator,
             "release_date": detected.year,

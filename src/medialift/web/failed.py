@@ -137,11 +137,10 @@ def _row(within: Context, item: Listed, details: Any) -> Row:
 
 def _known(book: BookOfItem, payload: Mapping[str, Any], result: Mapping[str, Any] | None) -> dict[str, Any]:
     told = dict((result or {}).get("book") or {})
-    series = (payload.get("book") or {}).get("series")
-    if not told and series:
-        told = {"series": series[0], "part": series[1]}
     if not told and book.manifest is not None:
         told = brief.of(book.manifest)
+    if not told and book.source:
+        told = brief.of_source(book.source, (payload.get("book") or {}).get("series"))
     return {**brief.NOTHING, **told}
 
 
