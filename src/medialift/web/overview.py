@@ -23,7 +23,7 @@ from medialift.web.queue import Queue
 
 router = APIRouter(include_in_schema=False)
 
-_RUNNING, _FOR_PERSON = 8, 8
+_RUNNING, _FOR_PERSON = 8, 5
 _LATELY, _DAY_STEPS, _DAY_MINUTES = 60, 96, 15
 
 
