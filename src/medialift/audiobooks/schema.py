@@ -55,6 +55,7 @@ audiobook_run = Table(
     comment="Each attempt that ended, of each stage of each book: what all figures are made of",
 )
 Index("audiobook_run_stage", audiobook_run.c.collection, audiobook_run.c.stage, audiobook_run.c.id)
+Index("audiobook_run_at", audiobook_run.c.collection, audiobook_run.c.at, audiobook_run.c.id)
 Index("audiobook_run_key", audiobook_run.c.collection, audiobook_run.c.key, audiobook_run.c.id)
 Index(
     "audiobook_run_token",

@@ -33,8 +33,10 @@ _log = logging.getLogger(__name__)
 _SMALL = text("select pg_relation_size('item') < :small, now()")
 # All statements of a count see the same.
 _ONE_MOMENT = text("set transaction isolation level repeatable read")
+# It takes one processor and no more: the others answer.
 _BOUNDS = text(
-    "select set_config('statement_timeout', :timeout, true), set_config('timezone', 'UTC', true), now()"
+    "select set_config('statement_timeout', :timeout, true), set_config('timezone', 'UTC', true),"
+    " set_config('max_parallel_workers_per_gather', '0', true), now()"
 )
 
 

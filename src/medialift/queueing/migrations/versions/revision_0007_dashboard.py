@@ -46,6 +46,7 @@ def upgrade() -> None:
     # Of one item all that was done by hand, of one book all that was tried.
     op.create_index("event_subject", "event", ["subject", "id"])
     op.create_index("audiobook_run_key", "audiobook_run", ["collection", "key", "id"])
+    op.create_index("audiobook_run_at", "audiobook_run", ["collection", "at", "id"])
     op.create_table(
         "burst",
         sa.Column("id", sa.Text),
@@ -114,6 +115,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     for name in ("worker_minute", "mount_state", "burst_entry", "burst"):
         op.drop_table(name)
+    op.drop_index("audiobook_run_at", "audiobook_run")
     op.drop_index("audiobook_run_key", "audiobook_run")
     op.drop_index("event_subject", "event")
     op.drop_index("item_person", "item")
