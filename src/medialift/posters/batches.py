@@ -23,6 +23,7 @@ from medialift.queueing.items import Which
 _T = TypeVar("_T")
 _AT_ONCE = 2000
 WRITES = ("upload", "restore")
+NOT_THERE = "There is no such batch"
 NO_PICTURE = "the server has no such picture of it"
 IN_HAND = "another batch that is not over replaces this picture"
 
@@ -229,7 +230,7 @@ def _in_hand(
 def _known(connection: Connection, collection: str, batch: int) -> Any:
     row = connection.execute(_READ, {"collection": collection, "id": batch}).one_or_none()
     if row is None:
-        raise Permanent("There is no such batch", str(batch), "See `medialift posters status`")
+        raise Permanent(NOT_THERE, str(batch), "See `medialift posters status`")
     return row
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, text
 
 from medialift.errors import Permanent
-from medialift.posters.batches import NO_PICTURE, Wanted
+from medialift.posters.batches import NO_PICTURE, NOT_THERE, Wanted
 from medialift.posters.jellyfin import Entry
 from medialift.posters.names import ADDED, ENDINGS, id_of_file
 from medialift.posters.task import Task
@@ -130,7 +130,7 @@ def undo(connection: Connection, collection: str, batch: int) -> tuple[str, list
     """
     given = {"collection": collection, "batch": batch}
     if connection.execute(_BATCH, given).first() is None:
-        raise Permanent("There is no such batch", str(batch), "See `medialift posters status`")
+        raise Permanent(NOT_THERE, str(batch), "See `medialift posters status`")
     rows = connection.execute(_OF_BATCH, given).all()
     if not rows:
         raise Permanent("This batch replaced nothing", str(batch), "Only an upload or a restore does")

@@ -1,4 +1,4 @@
-"""What a person, a playbook or the API can do with posters; the commands call only this.
+"""What a person or a playbook can do with posters; the commands call only this.
 
 Every function takes the settings and gives a dict for JSON, or what `status` tells of. `changed` says whether
 anything was written. A batch is as `status.Batch.to_dict` tells.
@@ -6,76 +6,31 @@ anything was written. A batch is as `status.Batch.to_dict` tells.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import Any, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from medialift.errors import Permanent
-from medialift.foundation.token import read_token
-from medialift.posters import batches, enlisting, records, working
+from medialift.posters import batches, preparing, working
 from medialift.posters import status as standing
-from medialift.posters.batches import Wanted
 from medialift.posters.enlisting import Which
-from medialift.posters.folder import UPLOAD
-from medialift.posters.jellyfin import Entry, Jellyfin, Page, Server
-from medialift.posters.line import OPTIONS, connect
-from medialift.posters.names import PIPELINE, image_kind, item_id
-from medialift.posters.selection import Selection, found
-from medialift.posters.selection import chosen as libraries_of
+from medialift.posters.names import PIPELINE
+from medialift.posters.preparing import Plan
+from medialift.posters.selection import Selection
 from medialift.posters.status import Status
-from medialift.posters.task import Action
-from medialift.posters.tempo import Tempo
 from medialift.queueing import control
 from medialift.queueing.database import Database, unreachable
-from medialift.settings import PostersSettings, Settings
-
-_T = TypeVar("_T")
-_INTERVALS, _CONCURRENCY = (0.0, 3600.0), (1, 64)
+from medialift.settings import Settings
 
 
 def libraries(settings: Settings) -> list[dict[str, str]]:
-    """Jellyfin's libraries: [{id, name, kind}].
-
-    Raises:
-        MedialiftError: it is away, or refuses the key.
-    """
-
-    async def ask(jellyfin: Jellyfin) -> list[dict[str, str]]:
-        return [one.to_dict() for one in await jellyfin.libraries()]
-
-    return asyncio.run(_asking(settings.posters, ask))
-
-
-def choices(
-    settings: Settings,
-    *,
-    library: str = "",
-    search: str = "",
-    kinds: Sequence[str] = (),
-    start: int = 0,
-    limit: int = 50,
-) -> dict[str, Any]:
-    """Items to choose from: {items: [{id, name, kind, year, images}], start, total}.
-
-    Args:
-        library: its name or id; empty: all.
-    """
-    wanted = Selection.of(libraries=[library] if library else [], search=search, kinds=kinds)
-
-    async def ask(jellyfin: Jellyfin) -> Page:
-        of = (await libraries_of(jellyfin, wanted.libraries))[0].id if wanted.libraries else ""
-        return await jellyfin.page(
-            start=start, limit=limit, library=of, search=wanted.search, kinds=wanted.kinds
-        )
-
-    page = asyncio.run(_asking(settings.posters, ask))
-    return {"items": [one.to_dict() for one in page.entries], "start": start, "total": page.total}
+    """Jellyfin's libraries: [{id, name, kind}]."""
+    return preparing.libraries(settings.posters)
 
 
 def download(
@@ -85,24 +40,10 @@ def download(
     image: str = "",
     replace: bool = False,
     options: Mapping[str, Any] | None = None,
-    who: str = "",
 ) -> dict[str, Any]:
-    """Begin to download the pictures of these items: {changed, batch}.
-
-    Args:
-        replace: files that somebody changed here too.
-        options: `session`, `interval`, `concurrency` of this batch alone.
-
-    Raises:
-        Permanent: there is nothing to do, or something that was named is not there.
-        MedialiftError: Jellyfin or the ledger is away.
-    """
-    kind, chosen = image_kind(image or settings.posters.image), _options(options)
-    entries, server = asyncio.run(_found(settings.posters, selection))
-    wanted = enlisting.downloads(entries, selection.ids, kind, replace=replace)
-    told = {**selection.to_dict(), **({"replace": True} if replace else {})}
-    with _open(settings) as database, _transaction(database) as connection:
-        return _begun(connection, settings, server, "download", kind, wanted, told, chosen, who)
+    """Begin to download the pictures of these items: {changed, batch}; see `preparing.download`."""
+    plan = preparing.download(settings.posters, selection, image=image, replace=replace, options=options)
+    return _begun(settings, plan)
 
 
 def upload(
@@ -112,34 +53,10 @@ def upload(
     ids: Sequence[str] = (),
     image: str = "",
     options: Mapping[str, Any] | None = None,
-    who: str = "",
 ) -> dict[str, Any]:
-    """Begin to put a folder's pictures in the place of the server's: {changed, batch, left: {file: why}}.
-
-    Args:
-        folder: of pictures whose names end in `[ID]`; None: `upload` in the folder of posters.
-        ids: only those of these items.
-
-    Raises:
-        Permanent: there is nothing to do; a named id has no picture there.
-        MedialiftError: Jellyfin or the ledger is away.
-    """
-    kind, chosen = image_kind(image or settings.posters.image), _options(options)
-    place = (folder or settings.posters.folder / UPLOAD).absolute()
-    there = enlisting.files(place)
-    if ids:
-        named = dict.fromkeys(map(item_id, ids))
-        if missing := [one for one in named if one not in there.of]:
-            raise Permanent("There is no picture of these items", ", ".join(missing[:20]), f"Look at {place}")
-        there = enlisting.Files({one: there.of[one] for one in named}, {})
-    if not there.of:
-        raise Permanent("There is no picture to upload", str(place), "Names end in the id: `Name [ID].jpg`")
-    entries, server = asyncio.run(_found(settings.posters, Selection(ids=tuple(there.of))))
-    wanted = enlisting.uploads(there, entries, kind)
-    told = {"folder": str(place), "ids_count": len(wanted)}
-    with _open(settings) as database, _transaction(database) as connection:
-        begun = _begun(connection, settings, server, "upload", kind, wanted, told, chosen, who)
-    return {**begun, "left": there.left}
+    """Begin to replace the server's pictures: {changed, batch, left: {file: why}}; see `preparing.upload`."""
+    plan = preparing.upload(settings.posters, folder=folder, ids=ids, image=image, options=options)
+    return {**_begun(settings, plan), "left": dict(plan.left)}
 
 
 def restore(
@@ -151,31 +68,23 @@ def restore(
     which: Which = "first",
     image: str = "",
     options: Mapping[str, Any] | None = None,
-    who: str = "",
 ) -> dict[str, Any]:
-    """Begin to put back what was replaced: {changed, batch}.
-
-    Args:
-        batch: what this one replaced.
-        ids, every: what was kept of these items, or of all: the first that was ever replaced, or the last.
-
-    Raises:
-        Permanent: not just one of the three is given, or nothing was kept.
-    """
-    if sum(map(bool, (batch, ids, every))) != 1:
-        raise Permanent("Name a batch, or items, or say all", "", "Just one of them")
-    chosen, collection = _options(options), settings.posters.collection
-    server = asyncio.run(_asking(settings.posters, lambda jellyfin: jellyfin.server()))
+    """Begin to put back what was replaced: {changed, batch}; see `preparing.restore`."""
+    posters, asked = settings.posters, preparing.server(settings.posters)
     with _open(settings) as database, _transaction(database) as connection:
-        if batch is not None:
-            kind, wanted = enlisting.undo(connection, collection, batch)
-            told: dict[str, Any] = {"batch": batch}
-        else:
-            kind = image_kind(image or settings.posters.image)
-            named = None if every else list(dict.fromkeys(map(item_id, ids)))
-            wanted = enlisting.kept(connection, collection, kind, named, which)
-            told = {"which": which, "ids_count": len(wanted)}
-        return _begun(connection, settings, server, "restore", kind, wanted, told, chosen, who)
+        plan = preparing.restore(
+            connection,
+            posters,
+            asked,
+            batch=batch,
+            ids=ids,
+            every=every,
+            which=which,
+            image=image,
+            options=options,
+        )
+        begun = preparing.begin(connection, posters.collection, plan)
+    return {"changed": True, "batch": begun.to_dict()}
 
 
 def run(
@@ -267,23 +176,10 @@ def resume(settings: Settings, *, who: str = "") -> dict[str, Any]:
         return {"changed": changed}
 
 
-def _begun(
-    connection: Connection,
-    settings: Settings,
-    server: Server,
-    action: Action,
-    image: str,
-    wanted: Sequence[Wanted],
-    selection: Mapping[str, Any],
-    options: Mapping[str, Any],
-    who: str,
-) -> dict[str, Any]:
-    collection = settings.posters.collection
-    records.same_server(connection, collection, server)
-    begun = batches.begin(
-        connection, collection, action, image, wanted, selection=selection, options=options, who=who
-    )
-    return {"changed": True, "batch": standing.batch(connection, collection, begun.id).to_dict()}
+def _begun(settings: Settings, plan: Plan) -> dict[str, Any]:
+    with _open(settings) as database, _transaction(database) as connection:
+        begun = preparing.begin(connection, settings.posters.collection, plan)
+    return {"changed": True, "batch": begun.to_dict()}
 
 
 def _now(connection: Connection, settings: Settings, batch: int, count: int) -> dict[str, Any]:
@@ -298,45 +194,6 @@ def _batch(connection: Connection, settings: Settings, id: int | None) -> int:
             "There is no batch yet", settings.posters.collection, "Begin one: medialift posters download"
         )
     return number
-
-
-def _options(given: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What a batch has otherwise than the settings.
-
-    Raises:
-        Permanent: there is no such option, or it has a wrong value.
-    """
-    options = {name: value for name, value in (given or {}).items() if value is not None}
-    if unknown := sorted(set(options) - set(OPTIONS)):
-        raise Permanent("There is no such option", ", ".join(unknown), f"There are: {', '.join(OPTIONS)}")
-    low, high = _INTERVALS
-    fewest, most = _CONCURRENCY
-    right = (
-        options.get("session", "shared") in ("shared", "per_request")
-        and low <= options.get("interval", low) <= high
-        and fewest <= options.get("concurrency", fewest) <= most
-    )
-    if not right:
-        raise Permanent(
-            "An option of the batch has a wrong value",
-            ", ".join(f"{name}={value}" for name, value in options.items()),
-            f"session: shared, per_request; interval: {low:g} to {high:g}; concurrency: {fewest} to {most}",
-        )
-    return options
-
-
-async def _found(settings: PostersSettings, selection: Selection) -> tuple[list[Entry], Server]:
-    async def ask(jellyfin: Jellyfin) -> tuple[list[Entry], Server]:
-        server = await jellyfin.server()
-        return await found(jellyfin, selection), server
-
-    return await _asking(settings, ask)
-
-
-async def _asking(settings: PostersSettings, ask: Callable[[Jellyfin], Awaitable[_T]]) -> _T:
-    key = read_token(settings.key_file)
-    async with connect(settings, key, Tempo(0.0, asyncio.Event()), "shared") as jellyfin:
-        return await ask(jellyfin)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from medialift.errors import Permanent
+from medialift.posters.batches import NOT_THERE
 from medialift.posters.names import PIPELINE
 from medialift.queueing import control, ledger, workers
 from medialift.queueing.control import Control
@@ -16,6 +17,7 @@ from medialift.queueing.ledger import Counts
 from medialift.queueing.workers import Worker
 
 WINDOW_SECONDS = 300.0
+STATES = ("ready", "leased", "done", "skipped", "failed", "paused", "cancelled")
 _OPEN_STATES = ("ready", "leased", "paused")
 _ENDED = ("done", "skipped", "failed", "cancelled")
 
@@ -176,7 +178,7 @@ def batch(connection: Connection, collection: str, id: int) -> Batch:
     """
     found = _read(connection, collection, before=None, only=id, limit=1)
     if not found:
-        raise Permanent("There is no such batch", str(id), "See `medialift posters status`")
+        raise Permanent(NOT_THERE, str(id), "See `medialift posters status`")
     return found[0]
 
 

@@ -14,6 +14,7 @@ from medialift.web import item_forms, item_page, live
 from medialift.web import mounts as mounts_page
 from medialift.web import notifications as notifications_page
 from medialift.web import overview as overview_page
+from medialift.web import posters as posters_page
 from medialift.web import queue as queue_page
 from medialift.web import workers as workers_page
 from medialift.web.access import access_page, account_page, login_page
@@ -27,6 +28,7 @@ from medialift.web.api import (
     health,
     item_actions,
     notifications,
+    posters,
     queue,
     queue_actions,
     status,
@@ -47,6 +49,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     books_page.router,
     bursts_page.router,
     overview_page.router,
+    posters_page.router,
     mounts_page.router,
     notifications_page.router,
     workers_page.router,
@@ -62,6 +65,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audiobook_actions.router,
     item_actions.router,
     notifications.router,
+    posters.router,
     queue_actions.router,
     live.router,
 )
