@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from medialift.audiobooks import asked, retrying
+from medialift.audiobooks import asked, operations, retrying
 from medialift.errors import Permanent
 from medialift.queueing import control
 from tests.intake_world import IntakeWorld
@@ -96,8 +97,8 @@ def test_a_book_made_again_from_its_archived_sources_takes_the_place_of_the_firs
     intake.drop("Tales", parts=2)
     intake.once()
     first = intake.finished("Tales")["Tales"]
-    done = taken(intake, retrying.from_scratch, "convert/Tales")
-    assert (done.count, done.moved_back) == (1, ("Tales",))
+    done = operations.reprocess(intake.settings(), "Tales")
+    assert (done["count"], done["moved_back"]) == (1, ["Tales"])
     intake.once(bitrate=32)
     second = intake.finished("Tales")["Tales"]
     assert (first.conversion.sha256 != second.conversion.sha256) and second.conversion.bitrate == 32_000
@@ -109,6 +110,28 @@ def test_a_book_made_again_from_its_archived_sources_takes_the_place_of_the_firs
         "Tales/02 Chapter 2.mp3",
         "Tales/metadata.yml",
     ]
+
+
+def test_a_book_is_found_by_its_path_in_the_inbox_or_by_its_folder_in_converted(intake: IntakeWorld) -> None:
+    settings = intake.settings().audiobooks
+    with intake.database.engine.begin() as connection:
+        for key, name in (("In/Tales", "Tales"), ("Tales", "Tales (2)")):
+            connection.execute(
+                text(
+                    "insert into item (pipeline, collection, key, state, result) values"
+                    " ('audiobooks', 'audiobooks', :key, 'done',"
+                    "  jsonb_build_object('name', cast(:name as text)))"
+                ),
+                {"key": f"convert/{key}", "name": name},
+            )
+    for told, key in {"In/Tales": "In/Tales", "Tales (2)": "Tales", "convert/In/Tales": "In/Tales"}.items():
+        assert retrying.conversion_of(settings, intake.database, told) == intake.item(f"convert/{key}").id
+    # A path in the inbox goes before a name in converted.
+    assert retrying.conversion_of(settings, intake.database, "Tales") == intake.item("convert/Tales").id
+    with pytest.raises(Permanent, match="not known"):
+        operations.as_it_is(intake.settings(), "Nothing")
+    with pytest.raises(Permanent, match="converted already"):
+        operations.as_it_is(intake.settings(), "In/Tales")
 
 
 def test_sources_that_are_gone_cannot_be_made_a_book_again(intake: IntakeWorld) -> None:

@@ -29,11 +29,12 @@ from medialift.audiobooks import status as standing
 from medialift.audiobooks.chapters import editing
 from medialift.audiobooks.chapters.editing import Edited
 from medialift.audiobooks.health import Checks
+from medialift.audiobooks.retrying import Retried
 from medialift.audiobooks.status import Status
 from medialift.errors import Permanent
 from medialift.queueing.crew import AWAY, gone
 from medialift.queueing.database import Database, unreachable
-from medialift.settings import Settings
+from medialift.settings import AudiobooksSettings, Settings
 
 Watch = Callable[[Status], object]
 
@@ -110,6 +111,48 @@ def retry(settings: Settings, keys: Sequence[str] = (), *, every: bool = False) 
     """
     with _open(settings) as database:
         done = retrying.retry(settings.audiobooks, database, keys, every=every)
+        return {
+            "changed": bool(done.count),
+            "count": done.count,
+            "moved_back": list(done.moved_back),
+            **_stands(settings, database),
+        }
+
+
+def as_it_is(settings: Settings, name: str) -> dict[str, Any]:
+    """Have a book that is still to be converted taken without conversion: {changed, count, moved_back,
+    finished, status}. What would have to be encoded fails then.
+
+    Args:
+        name: its path in the inbox.
+
+    Raises:
+        Permanent: it is not known, or is converted already.
+        Transient: somebody works on it.
+    """
+    return _conversion(settings, name, retrying.without_conversion)
+
+
+def reprocess(settings: Settings, name: str) -> dict[str, Any]:
+    """Make a book again from its sources, which come back from the archive or the failed folder:
+    {changed, count, moved_back, finished, status}. What was made of them before is replaced.
+
+    Args:
+        name: its path in the inbox, or its folder's name in converted.
+
+    Raises:
+        Permanent: it is not known; its sources are not there any more; its place in the inbox is taken.
+        Transient: somebody works on it.
+    """
+    return _conversion(settings, name, retrying.from_scratch)
+
+
+def _conversion(
+    settings: Settings, name: str, do: Callable[[AudiobooksSettings, Database, int], Retried]
+) -> dict[str, Any]:
+    audiobooks = settings.audiobooks
+    with _open(settings) as database:
+        done = do(audiobooks, database, retrying.conversion_of(audiobooks, database, name))
         return {
             "changed": bool(done.count),
             "count": done.count,

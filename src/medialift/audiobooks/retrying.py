@@ -33,6 +33,10 @@ _BY_NUMBER = text(
     "select id, key, state, error_kind, payload, result from item where pipeline = :pipeline"
     " and collection = :collection and id = any(:ids) order by id"
 )
+_CONVERSION = text(
+    "select id from item where pipeline = :pipeline and collection = :collection and key like 'convert/%'"
+    " and (key = :key or result->>'name' = :name) order by (key = :key) desc, id desc limit 1"
+)
 # Another order, or the book that the earlier one made would be taken for what is wanted now.
 _AGAIN = text(
     """
@@ -118,6 +122,22 @@ def from_scratch(settings: AudiobooksSettings, database: Database, item: int) ->
     row = _conversion(settings, database, item)
     made = (row.result or {}).get("name", "")
     return _taken_up(settings, database, [row], {"replaces": made} if made else {}, archived=True)
+
+
+def conversion_of(settings: AudiobooksSettings, database: Database, name: str) -> int:
+    """The item of a book's conversion, by its path in the inbox or the name of its folder in converted.
+
+    Raises:
+        Permanent: there is no such book.
+    """
+    name = name.removeprefix(f"{CONVERT}/").strip("/")
+    names = {"pipeline": PIPELINE, "collection": settings.collection}
+    with database.engine.connect() as connection:
+        found = connection.execute(_CONVERSION, {**names, "name": name, "key": key_of(CONVERT, name)})
+        number = found.scalar_one_or_none()
+    if number is None:
+        raise Permanent("This book is not known", name, "See what `status` lists")
+    return int(number)
 
 
 def _conversion(settings: AudiobooksSettings, database: Database, item: int) -> Row[Any]:

@@ -214,6 +214,33 @@ def retry(
     run.face.result(done, show)
 
 
+@app.command("as-it-is")
+def as_it_is(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The book: its path in the inbox.")],
+) -> None:
+    """Have a book taken without conversion: an M4B passes through, AAC parts are joined, all else fails."""
+    run = session.of(context)
+    done = operations.as_it_is(run.settings, name)
+    run.face.result(done, lambda: run.face.line(f"{name} is not converted"))
+
+
+@app.command()
+def reprocess(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="The book: its path in the inbox, or its name in converted.")],
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it: the book that there is will be replaced.")
+    ] = False,
+) -> None:
+    """Make a book again from its sources. What was said of it is lost; it is replaced in libraries, too."""
+    run = session.of(context)
+    if not yes:
+        raise BadInput("The book that there is would be replaced", name, "Say so with --yes")
+    done = operations.reprocess(run.settings, name)
+    run.face.result(done, lambda: run.face.line(f"{name} is made again from its sources"))
+
+
 @app.command()
 def approve(
     context: typer.Context,
