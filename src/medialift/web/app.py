@@ -12,7 +12,7 @@ import medialift
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.queueing.database import Database
 from medialift.settings import Settings
-from medialift.web import live, problems, rendering
+from medialift.web import description, live, problems, rendering
 from medialift.web.context import Context
 from medialift.web.hardening import Hardened
 from medialift.web.health import Health
@@ -38,8 +38,7 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
     app = FastAPI(
         title="medialift",
         version=medialift.__version__,
-        description="Everything that runs: queues, workers, healing, mounts, bursts. "
-        "Times are ISO 8601 in UTC, sizes bytes, durations seconds.",
+        description=description.TEXT,
         root_path=settings.dashboard.base_path,
         openapi_url="/api/v1/openapi.json",
         # Their pages come from another host; ours are made from the same description.
@@ -61,6 +60,7 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
     live.install(app)
     for router in ROUTERS:
         app.include_router(router)
+    description.describe(app)
     app.mount("/static", _Assets(directory=rendering.STATIC), "static")
     app.add_middleware(Hardened)
     app.add_middleware(Measured, figures=figures)
