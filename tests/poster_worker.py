@@ -14,7 +14,16 @@ from medialift.queueing.crew import Backoff
 from medialift.queueing.database import Database
 from medialift.queueing.worker import Pace, Worker
 from medialift.settings import PostersSettings
-from tests.poster_world import QUICK
+
+QUICK = {
+    "batch": 8,
+    "lease": 4.0,
+    "margin": 0.5,
+    "heartbeat": 0.5,
+    "poll": 0.2,
+    "report": 0.2,
+    "stalled": 5.0,
+}
 
 
 def main() -> None:

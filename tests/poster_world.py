@@ -30,17 +30,9 @@ from sandbox.bookservers import served
 from sandbox.jellyfin.faults import Fault
 from sandbox.jellyfin.media import Media
 from sandbox.jellyfin.server import Jellyfin
+from tests.poster_worker import QUICK
 
 ROOT = Path(__file__).resolve().parent.parent
-QUICK = {
-    "batch": 8,
-    "lease": 4.0,
-    "margin": 0.5,
-    "heartbeat": 0.5,
-    "poll": 0.2,
-    "report": 0.2,
-    "stalled": 5.0,
-}
 USUAL = {"interval": 0, "concurrency": 4, "timeout": 5, "max_retries": 2, "retry_base": 0.05}
 
 
@@ -151,7 +143,7 @@ class Posters:
         with self.database.engine.begin() as connection:
             sweeping.sweep(connection)
 
-    def until(self, done: Callable[[], bool], at_most: float = 30.0) -> None:
+    def until(self, done: Callable[[], bool], at_most: float = 60.0) -> None:
         assert wait_until(done, at_most=at_most, every=0.05), (self.states(), self.failed())
 
 

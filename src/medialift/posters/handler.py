@@ -34,6 +34,7 @@ _WORK = {"download": downloading.download, "upload": replacing.upload, "restore"
 _REST_SECONDS = 3600.0
 _LINGER_SECONDS = 10.0
 _FOLDER_REST_SECONDS = 10.0
+_HELD_SECONDS = 2.0
 # A picture that came broken is most likely broken there.
 _BROKEN_TRIES = 3
 _OPTIONS = text("select id, options from poster_batch where id = any(:batches)")
@@ -227,7 +228,7 @@ class PostersHandler:
             lambda connection: control.pause(connection, PIPELINE, collection, why=why, who=crew.name)
         )
         # Until the worker's own look at the ledger says so.
-        crew.rest(_FOLDER_REST_SECONDS, why)
+        crew.rest(_HELD_SECONDS, why)
 
     def _means(self, lease: Lease, line: Line, crew: Crew) -> Means:
         async def wait(seconds: float) -> None:
