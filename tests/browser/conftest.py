@@ -31,7 +31,7 @@ def page(browser: Page) -> Page:
     return browser
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def house(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """Everything that runs. Its tests are one group, so that it is filled once."""
     with filled(postgres.fresh(), tmp_path_factory.mktemp("house")) as made:
@@ -39,13 +39,13 @@ def house(postgres: Postgres, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 # Of a module and no longer: while it is there, nothing else of this thread can run an event loop.
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def chrome() -> Iterator[Browser]:
     with visits.chromium() as made:
         yield made
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def known(house: House, chrome: Browser) -> Callable[[str], Any]:
     """What a browser keeps of somebody who has logged in, by their name."""
     kept: dict[str, Any] = {}

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 from tests.browser.visits import DESK, PHONE, Visit, log_in, visiting
 from tests.dashboard_filled import House
 
-pytestmark = pytest.mark.xdist_group("dashboard work")
+pytestmark = pytest.mark.xdist_group("dashboard")
 
 
 @pytest.fixture

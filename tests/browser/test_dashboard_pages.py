@@ -7,16 +7,15 @@ from collections.abc import Callable
 
 import pytest
 
+from medialift.web.diagnostics import TABS
 from medialift.web.navigation import PLACES
 from sandbox.house import audiobooks, bursts
 from tests.browser.visits import DESK, PHONE, Visit
 from tests.dashboard_filled import House
 
-pytestmark = pytest.mark.xdist_group("dashboard pages")
+pytestmark = pytest.mark.xdist_group("dashboard")
 
 Window = Callable[..., Visit]
-
-_TABS = ("connection", "custom-id", "batch-debug", "media", "infrastructure", "failed")
 
 
 def _name(path: str) -> str:
@@ -24,10 +23,14 @@ def _name(path: str) -> str:
 
 
 PLACE_PATHS = [place.path for place in PLACES]
-TAB_PATHS = [f"/diagnostics?tab={tab}" for tab in _TABS]
+TAB_PATHS = [f"/diagnostics?tab={tab}" for tab, _ in TABS[1:]]
 DETAILS: dict[str, Callable[[House], str]] = {
     "item-of-books-failed": lambda house: f"/items/{_failed(house)}",
     "item-of-audiobooks": lambda house: f"/items/{_unsure(house)}",
+    "audiobook-unsure": lambda house: f"/audiobooks/{_unsure(house)}",
+    "audiobook-script": lambda house: f"/audiobooks/{house.item(f'tag/{audiobooks.ODD}')}",
+    "recorded-job": lambda house: f"/diagnostics/jobs/{_recorded(house)}",
+    "account": lambda house: "/account",
     "burst-good": lambda house: f"/bursts/{bursts.GOOD}",
     "burst-failed": lambda house: f"/bursts/{bursts.FAILED}",
     "burst-running": lambda house: f"/bursts/{bursts.RUNNING}",
@@ -36,6 +39,11 @@ DETAILS: dict[str, Callable[[House], str]] = {
 
 def _failed(house: House) -> int:
     return int(house.one("select min(id) from item where pipeline = 'books' and state = 'failed'"))
+
+
+def _recorded(house: House) -> str:
+    """A job some of whose requests failed."""
+    return str(house.one("select job from traffic_record where failed > 0 order by job limit 1"))
 
 
 def _unsure(house: House) -> int:

@@ -12,7 +12,7 @@ from medialift.healing.history import Entry, What
 from tests.browser.visits import PHONE, Visit, visiting
 from tests.dashboard_filled import House
 
-pytestmark = pytest.mark.xdist_group("dashboard parts")
+pytestmark = pytest.mark.xdist_group("dashboard")
 
 Window = Callable[..., Visit]
 

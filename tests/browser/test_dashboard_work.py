@@ -12,7 +12,7 @@ from sandbox.house import audiobooks
 from tests.browser.visits import Visit
 from tests.dashboard_filled import House
 
-pytestmark = pytest.mark.xdist_group("dashboard work")
+pytestmark = pytest.mark.xdist_group("dashboard")
 
 Window = Callable[..., Visit]
 
