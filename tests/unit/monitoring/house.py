@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from sqlalchemy import text
 
-from medialift.audiobooks import metrics as audiobooks_metrics
-from medialift.books import metrics as books_metrics
-from medialift.books.status import status
-from medialift.healing import metrics as healing_metrics
 from medialift.queueing.database import Database
+from tests.dashboard_world import over_http
 
 _HAPPENED = """
 insert into item (pipeline, collection, key, state, bytes) values
@@ -32,7 +27,9 @@ insert into finding (host, pipeline, worker, what, outcome) values
 insert into crew_size (host, pipeline, desired) values ('nas', 'books', 4);
 insert into audiobook_run (collection, stage, key, outcome, how, seconds, played, bytes) values
   ('audiobooks', 'convert', 'A', 'done', 'encode', 10, 1000, 100),
-  ('audiobooks', 'tag', 'A', 'person', '', 1, 0, 0)
+  ('audiobooks', 'tag', 'A', 'person', '', 1, 0, 0);
+insert into burst (id, library, outcome, cost_eur) values ('home-1', 'home', 'failed', 1.5);
+insert into mount_state (host, point, name, state) values ('nas', '/mnt/media', 'media', 'healthy')
 """
 
 
@@ -43,9 +40,10 @@ def everything_happened(database: Database) -> None:
             connection.execute(text(statement))
 
 
-def scraped(database: Database) -> Iterator[str]:
-    """What Prometheus gets to read."""
-    with database.engine.begin() as connection:
-        yield audiobooks_metrics.exposition(connection, "audiobooks").decode()
-        yield healing_metrics.exposition(connection).decode()
-        yield books_metrics.text([status(connection, "calibre")]).decode()
+def scraped(database: Database) -> str:
+    """What Prometheus gets to read from the dashboard."""
+    with over_http(database) as dashboard:
+        dashboard.get("/api/v1/bursts")
+        answer = dashboard.get("/metrics")
+        assert answer.status_code == 200, answer.text
+        return answer.text

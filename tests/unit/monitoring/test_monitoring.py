@@ -6,7 +6,6 @@ import json
 import re
 import subprocess
 import urllib.request
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -42,18 +41,25 @@ def promtool(*words: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.fixture(scope="module")
-def labels(postgres: Any) -> Iterator[dict[str, set[str]]]:
-    """{name of a figure: its labels}, scraped from a house in which everything happened once."""
+def told(postgres: Any) -> tuple[str, str]:
+    """What the dashboard and a mount's monitor tell of a house in which everything happened once."""
     url = postgres.fresh()
     with Database(url) as database:
         everything_happened(database)
-        found: dict[str, set[str]] = {}
-        for text in [*scraped(database), _of_a_mount()]:
-            for family in text_string_to_metric_families(text):
-                for sample in family.samples:
-                    found.setdefault(sample.name, set()).update(sample.labels)
-        yield found
+        texts = (scraped(database), _of_a_mount())
     postgres.drop(url)
+    return texts
+
+
+@pytest.fixture(scope="module")
+def labels(told: tuple[str, str]) -> dict[str, set[str]]:
+    """{name of a figure: its labels}."""
+    found: dict[str, set[str]] = {}
+    for text in told:
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                found.setdefault(sample.name, set()).update(sample.labels)
+    return found
 
 
 def _of_a_mount() -> str:
@@ -70,20 +76,20 @@ def _of_a_mount() -> str:
 
 
 def test_promtool_takes_the_rules() -> None:
-    told = promtool("check", "rules", str(MONITORING / "alerts.yml"))
-    assert told.returncode == 0, told.stdout + told.stderr
+    said = promtool("check", "rules", str(MONITORING / "alerts.yml"))
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_promtool_takes_the_example_of_a_configuration() -> None:
     # Not whether the token is there: that is the user's.
-    told = promtool("check", "config", "--syntax-only", str(MONITORING / "prometheus.yml"))
-    assert told.returncode == 0, told.stdout + told.stderr
+    said = promtool("check", "config", "--syntax-only", str(MONITORING / "prometheus.yml"))
+    assert said.returncode == 0, said.stdout + said.stderr
     assert yaml.safe_load((MONITORING / "prometheus.yml").read_text())["rule_files"] == ["alerts.yml"]
 
 
 def test_each_alert_comes_when_it_should_and_goes_again() -> None:
-    told = promtool("test", "rules", str(PLAYED))
-    assert told.returncode == 0, told.stdout + told.stderr
+    said = promtool("test", "rules", str(PLAYED))
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["alert"] for rule in RULES])
@@ -116,8 +122,8 @@ def test_promtool_takes_every_query_of_the_dashboard(tmp_path: Path) -> None:
     queries = [re.sub(r"\$(pipeline|collection)\b", ".*", query) for query in QUERIES]
     rules = [{"record": f"query:{number}", "expr": query} for number, query in enumerate(queries)]
     (tmp_path / "queries.yml").write_text(yaml.safe_dump({"groups": [{"name": "all", "rules": rules}]}))
-    told = promtool("check", "rules", str(tmp_path / "queries.yml"))
-    assert told.returncode == 0, told.stdout + told.stderr
+    said = promtool("check", "rules", str(tmp_path / "queries.yml"))
+    assert said.returncode == 0, said.stdout + said.stderr
 
 
 def test_the_dashboard_can_be_imported_anywhere() -> None:
@@ -160,25 +166,21 @@ def test_every_metric_and_every_label_that_is_asked_for_is_told(
 def test_no_text_of_an_alert_names_a_label_that_it_does_not_have(labels: dict[str, set[str]]) -> None:
     for rule in RULES:
         named = set(re.findall(r"\$labels\.(\w+)", json.dumps(rule["annotations"])))
-        told = EVERYWHERE.union(*(labels[name] for name, _ in _SELECTOR.findall(rule["expr"])))
-        assert named <= told, rule["alert"]
+        known = EVERYWHERE.union(*(labels[name] for name, _ in _SELECTOR.findall(rule["expr"])))
+        assert named <= known, rule["alert"]
 
 
 def test_legends_of_the_dashboard_name_labels_that_are_there(labels: dict[str, set[str]]) -> None:
     for panel in PANELS:
         for target in panel["targets"]:
             named = set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"]))
-            told = set().union(*(labels[name] for name, _ in _SELECTOR.findall(target["expr"])))
-            assert named <= told, panel["title"]
+            known = set().union(*(labels[name] for name, _ in _SELECTOR.findall(target["expr"])))
+            assert named <= known, panel["title"]
 
 
-def test_what_every_source_tells_is_as_prometheus_wants_it(postgres: Any) -> None:
-    url = postgres.fresh()
-    with Database(url) as database:
-        everything_happened(database)
-        for text in [*scraped(database), _of_a_mount()]:
-            told = subprocess.run(
-                ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
-            )
-            assert told.returncode == 0, told.stdout + told.stderr
-    postgres.drop(url)
+def test_what_every_source_tells_is_as_prometheus_wants_it(told: tuple[str, str]) -> None:
+    for text in told:
+        checked = subprocess.run(
+            ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False
+        )
+        assert checked.returncode == 0, checked.stdout + checked.stderr
