@@ -763,7 +763,9 @@ class DashboardSettings(_Section):
         default=SecretStr(""), description="token of the scope act that they are told with"
     )
     token_file: AbsolutePath | None = Field(
-        default=None, description="file with that token, readable by its owner only (0600), instead of token"
+        default=None,
+        examples=["/etc/medialift/dashboard.token"],
+        description="file with that token, readable by its owner only (0600), instead of token",
     )
 
 
@@ -789,7 +791,9 @@ class PostersSettings(_Section):
 
     url: WebAddress = Field(default="http://127.0.0.1:8096", description="address of Jellyfin")
     key_file: AbsolutePath | None = Field(
-        default=None, description="file with its API key, readable by its owner only (0600)"
+        default=None,
+        examples=["/etc/medialift/jellyfin.key"],
+        description="file with its API key, readable by its owner only (0600)",
     )
     folder: AbsolutePath = Field(
         default=Path("/srv/posters"), description="folder that posters are written to"
