@@ -101,6 +101,10 @@ def test_whoever_is_shut_out_is_logged_out_and_their_tokens_are_not_taken(connec
     assert sessions.find(connection, cookie, lifetime=60) is None
     assert tokens.shown(connection, secret) is None
     assert people.kept_password(connection, "alice") is None
+    connection.execute(text("update person set disabled = false"))
+    late = sessions.begin(connection, "alice", lifetime=60)
+    connection.execute(text("update person set disabled = true"))
+    assert sessions.find(connection, late, lifetime=60) is None
     people.set_disabled(connection, "alice", False)
     assert tokens.shown(connection, secret) == ("alices-script", "admin")
     assert sessions.find(connection, cookie, lifetime=60) is None
