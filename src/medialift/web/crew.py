@@ -144,9 +144,9 @@ def hosts(connection: Connection, settings: Settings, crew: Sequence[Hand]) -> l
 
 _MINUTES = text(
     """
-select worker, floor(extract(epoch from minute - :began) / :length)::int as slot, count(*)::int as minutes,
+select worker, floor(extract(epoch from minute - :began)::float8 / :length)::int as slot, count(*)::int as minutes,
        min(minute) as first, max(minute) as last
-  from worker_minute where minute >= :began group by 1, 2
+  from worker_minute where minute >= :began group by 1, 2 order by 1, 2
 """
 )
 _STARTS = text("select worker, at from worker_start where at >= :began")
@@ -180,9 +180,9 @@ def strips(connection: Connection, known: Mapping[str, Worker]) -> dict[str, tup
             slots[number] = Slot(before.since, kind, words)
 
     lived = list(connection.execute(_MINUTES, given))
-    first = {
-        name: min(row.first for row in lived if row.worker == name) for name in {row.worker for row in lived}
-    }
+    first: dict[str, datetime] = {}
+    for row in lived:  # each worker's rows in the order of time
+        first.setdefault(row.worker, row.first)
     for row in lived:
         begins = max(began + row.slot * length, first[row.worker])
         seen = known.get(row.worker)
