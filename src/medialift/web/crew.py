@@ -144,8 +144,8 @@ def hosts(connection: Connection, settings: Settings, crew: Sequence[Hand]) -> l
 
 _MINUTES = text(
     """
-select worker, floor(extract(epoch from minute - :began)::float8 / :length)::int as slot, count(*)::int as minutes,
-       min(minute) as first, max(minute) as last
+select worker, floor(extract(epoch from minute - :began)::float8 / :length)::int as slot,
+       count(*)::int as minutes, min(minute) as first, max(minute) as last
   from worker_minute where minute >= :began group by 1, 2 order by 1, 2
 """
 )
