@@ -141,7 +141,7 @@ def test_somebody_logs_in_is_brought_where_they_wanted_to_go_and_logs_out(databa
     assert audit(database)[1].subject == "127.0.0.1"
 
 
-def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(database, alice):
+def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(database, alice, caplog):
     wrong = [
         ("alice", "wrong horse battery"),
         ("nobody", PASSWORD),
@@ -153,6 +153,9 @@ def test_a_wrong_name_and_a_wrong_password_get_the_same_answer(database, alice):
         told = {log_in(client, name, password).text for name, password in wrong}
         assert len(told) == 1 and "The name or the password is wrong." in told.pop()
         assert log_in(client, "nobody").status_code == 401 and not client.cookies
+    # What fail2ban reads; people type their password where the name belongs, so neither is in it.
+    assert caplog.messages.count("A login failed, from 127.0.0.1") == len(wrong) + 1
+    assert PASSWORD not in caplog.text and "nobody" not in caplog.text
 
 
 def test_nobody_is_sent_elsewhere_after_logging_in(database, alice):
