@@ -18,10 +18,9 @@ def ask(intake: IntakeWorld, what: Any, name: str, *told: Any, **more: Any) -> A
         return what(connection, intake.settings().audiobooks, name, *told, **more)
 
 
-def taken(intake: IntakeWorld, what: Any, key: str) -> retrying.Retried:
-    done = what(intake.settings().audiobooks, intake.database, intake.item(key).id)
-    assert isinstance(done, retrying.Retried)
-    return done
+def taken(intake: IntakeWorld, what: Any, key: str) -> bool:
+    with intake.database.engine.begin() as connection:
+        return bool(what(connection, intake.item(key).id))
 
 
 def test_what_is_said_of_a_book_is_written_into_it_and_brought_to_its_library(intake: IntakeWorld) -> None:
@@ -76,7 +75,7 @@ def test_a_book_that_is_to_be_taken_as_it_is_is_not_encoded_and_what_would_have_
     with intake.running(convert="always"):
         intake.until(lambda: len(intake.states()) == 2)
     for key in ("convert/Right", "convert/Wrong"):
-        assert taken(intake, retrying.without_conversion, key).count == 1
+        assert taken(intake, asked.without_conversion, key)
     with intake.database.engine.begin() as connection:
         control.resume(connection, "audiobooks", "audiobooks")
     intake.once(convert="always")
@@ -84,9 +83,8 @@ def test_a_book_that_is_to_be_taken_as_it_is_is_not_encoded_and_what_would_have_
     refused = intake.item("convert/Wrong")
     assert refused.state == "failed" and "without conversion: its parts are mp3" in refused.error_text
 
-    wrong = intake.item("convert/Wrong").id
-    done = retrying.retry(intake.settings().audiobooks, intake.database, items=[wrong])
-    assert (done.count, done.moved_back) == (1, ("Wrong",))
+    assert intake.tree("inbox") == {}
+    assert taken(intake, asked.again, "convert/Wrong")
     intake.once(convert="always")
     assert intake.finished("Right", "Wrong")["Wrong"].conversion.kind == "converted"
 
@@ -137,6 +135,42 @@ def test_a_book_is_found_by_its_path_in_the_inbox_or_by_its_folder_in_converted(
 def test_sources_that_are_gone_cannot_be_made_a_book_again(intake: IntakeWorld) -> None:
     intake.drop("Tales", parts=1, codec="m4b")
     intake.once(on_complete="delete")
+    with pytest.raises(Permanent, match="were not kept"):
+        taken(intake, asked.from_scratch, "convert/Tales")
     with pytest.raises(Permanent, match="not in the inbox"):
-        taken(intake, retrying.from_scratch, "convert/Tales")
+        operations.reprocess(intake.settings(), "Tales")
     assert intake.states()["convert/Tales"] == "done"
+
+
+def test_a_book_that_is_brought_back_by_the_ledger_is_the_same_as_by_a_command(intake: IntakeWorld) -> None:
+    intake.drop("Tales", parts=2)
+    intake.once()
+    before = intake.tree("archive")
+    assert taken(intake, asked.from_scratch, "convert/Tales")
+    # The intake looks into its inbox, where the book is not yet, and does not give it up for that.
+    intake.once()
+    assert intake.states() == {f"{stage}/Tales": "done" for stage in ("convert", "tag", "deliver")}
+    assert intake.tree("archive") == before and intake.tree("inbox") == {}
+    assert intake.in_library() == ["Ann Author/Tales/Tales.m4b"]
+    assert "bring_back" not in intake.item("convert/Tales").payload
+
+
+def test_sources_that_cannot_be_brought_back_fail_the_book_and_stay_where_they_are(
+    intake: IntakeWorld,
+) -> None:
+    intake.drop("Tales", parts=1, codec="m4b")
+    intake.once()
+    with intake.database.engine.begin() as connection:
+        connection.execute(
+            text(
+                "update item set payload = payload || jsonb_build_object('kept', cast(:secret as text))"
+                " where key = 'convert/Tales'"
+            ),
+            {"secret": str(intake.path("library"))},
+        )
+    library = intake.tree("library")
+    assert taken(intake, asked.from_scratch, "convert/Tales")
+    intake.once()
+    failed = intake.item("convert/Tales")
+    assert failed.state == "failed" and "no book in this folder" in failed.error_text
+    assert intake.tree("library") == library and intake.tree("failed") == {}

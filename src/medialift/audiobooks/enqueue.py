@@ -24,10 +24,13 @@ from medialift.queueing.claims import clean
 
 REFUSED, GONE = "refused", "gone"
 """Kinds of error: nobody can tell what it is, and it is not in the inbox any more."""
+BRING_BACK = "bring_back"
+"""In an item's payload: from where the attempt has to bring its sources back into the inbox."""
 
 _KNOWN = text(
     """
-select id, key, state, fingerprint, error_kind, payload->>'why' as why from item
+select id, key, state, fingerprint, error_kind, payload->>'why' as why, payload ? 'bring_back' as comes
+  from item
  where pipeline = :pipeline and collection = :collection and key like 'convert/%'
    and (key = any(:keys) or state in ('ready', 'paused') or (state = 'failed' and error_kind = 'refused'))
 """
@@ -181,7 +184,7 @@ def _forget(connection: Connection, rows: Sequence[Row[Any]], there: Callable[[s
     gone = [
         row
         for row in rows
-        if row.state in _OPEN or (row.state == "failed" and row.error_kind == REFUSED)
+        if (row.state in _OPEN and not row.comes) or (row.state == "failed" and row.error_kind == REFUSED)
         if not there(row.key.removeprefix("convert/"))
     ]
     if gone:

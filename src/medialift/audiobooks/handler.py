@@ -15,7 +15,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from medialift.audiobooks import notices, publishing, runs, stages, todo
+from medialift.audiobooks import book_record, notices, publishing, runs, stages, todo
+from medialift.audiobooks.enqueue import BRING_BACK
 from medialift.audiobooks.failing import Meant, meaning
 from medialift.audiobooks.outcome import Outcome
 from medialift.audiobooks.runs import Run
@@ -326,7 +327,7 @@ class AudiobooksHandler:
         else:
             detail = notices.failed(stage, name, meant.error, attempts=lease.attempts)
         todo.add(connection, collection, lease.item_id, "tell", detail)
-        if not again and stage == CONVERT and self._settings.move_failed:
+        if not again and stage == CONVERT and self._settings.move_failed and self._lies_in_inbox(lease):
             aside = {
                 "book": lease.payload["book"],
                 "error": meant.error.to_dict(),
@@ -334,6 +335,12 @@ class AudiobooksHandler:
                 "at": time.time(),
             }
             todo.add(connection, collection, lease.item_id, "put_aside", aside)
+
+    def _lies_in_inbox(self, lease: Lease) -> bool:
+        """Whether there is anything to be put aside: what could not be brought back lies where it was put."""
+        if BRING_BACK not in lease.payload:
+            return True
+        return book_record.of_record(lease.payload["book"], self._settings.inbox).root.exists()
 
     def _begin(self, lease: Lease, stage: Stage, crew: Crew) -> None:
         self._at_work[lease.item_id] = stage

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, bindparam, text
 from sqlalchemy.dialects.postgresql import JSONB
 
 from medialift.audiobooks import failures, moving
-from medialift.audiobooks.enqueue import REFUSED
+from medialift.audiobooks.enqueue import BRING_BACK, REFUSED
 from medialift.audiobooks.holding import holding
 from medialift.audiobooks.stages import CONVERT, PIPELINE, STAGES, key_of, parted
 from medialift.errors import Permanent, Transient
@@ -44,7 +44,7 @@ update item
    set state = 'ready', attempts = 0, not_before = now(), cancel = false, result = null, error_kind = null,
        error_text = null, changed = now(),
        fingerprint = payload->'book'->>'fingerprint',
-       payload = (payload - 'put_aside' - 'kept' - 'as_it_is' - 'replaces')
+       payload = (payload - 'put_aside' - 'kept' - 'as_it_is' - 'replaces' - 'bring_back')
                  || jsonb_build_object('order', cast(:order as text)) || cast(:more as jsonb)
  where id = :id and state <> 'leased' returning id
 """
@@ -166,7 +166,7 @@ def _taken_up(
             if stage == CONVERT and _bring_back(settings, row, name, archived=archived):
                 moved.append(name)
             with database.engine.begin() as connection:
-                count += _again(connection, row, more)
+                count += ready(connection, row.id, more)
     with database.engine.begin() as connection:
         doorbell.ring(connection, PIPELINE, settings.collection, job_size=1)
     return Retried(count, tuple(moved))
@@ -187,37 +187,62 @@ def _named(connection: Connection, names: dict[str, str], key: str) -> list[Row[
     return (open_ones or found)[:1]
 
 
-def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str, *, archived: bool = False) -> bool:
-    """Have the sources lie in the inbox; whether they had to be moved there."""
-    if row.error_kind == REFUSED:
-        raise Permanent(
-            "This folder cannot be taken as it is", name, row.payload.get("hint") or "See what `status` tells"
-        )
+def ready(connection: Connection, item: int, more: Mapping[str, Any]) -> int:
+    """Have an item done again, by another order; 1, or 0 when somebody works on it.
+
+    Args:
+        more: what is written down with it for the attempt.
+    """
+    connection.execute(_NOT_ASIDE, {"id": item})
+    given = {"id": item, "order": uuid4().hex, "more": dict(more)}
+    return int(connection.execute(_AGAIN, given).first() is not None)
+
+
+def sources_of(payload: Mapping[str, Any], *, archived: bool = False) -> str:
+    """Where the ledger says that a book's sources were put; "" when it does not know.
+
+    Args:
+        archived: the archive counts, too: the book is to be made again, whatever became of it.
+    """
+    kept = payload.get("kept") if archived else ""
+    # The last one is what an earlier attempt could not bring back.
+    return str(kept or payload.get("put_aside") or payload.get(BRING_BACK) or "")
+
+
+def bring_back(settings: AudiobooksSettings, name: str, place: str) -> bool:
+    """Have the sources of a book lie in the inbox; whether they had to be moved there.
+
+    Args:
+        name: the book's path in the inbox.
+        place: where they were put, as `sources_of` tells; "": nobody knows.
+
+    Raises:
+        Permanent: they are not there any more.
+        OSError: as the file systems say.
+    """
     target = settings.inbox / name
     if os.path.lexists(target):
         return False
-    if archived and (kept := _kept(settings, row)) is not None:
-        moving.move(kept, target)
+    path = Path(os.path.normpath(place)) if place else None
+    if path is not None and os.path.lexists(path):
+        if path != settings.archive and path.is_relative_to(settings.archive):
+            moving.move(path, target)
+        else:
+            # It refuses every folder that the intake has not made for a book that failed.
+            failures.bring_back(path, target)
         return True
-    aside = row.payload.get("put_aside")
-    if not aside or not Path(aside).exists():
-        raise Permanent(
-            "The sources of this book are not in the inbox", name, "Copy them there: it is taken up by itself"
-        )
-    failures.bring_back(Path(aside), target)
-    return True
+    raise Permanent(
+        "The sources of this book are not in the inbox", name, "Copy them there: it is taken up by itself"
+    )
 
 
-def _kept(settings: AudiobooksSettings, row: Row[Any]) -> Path | None:
-    """Where the archive has the sources; None when it has not."""
-    if not (kept := str(row.payload.get("kept") or "")):
-        return None
-    path = Path(os.path.normpath(kept))
-    inside = path != settings.archive and path.is_relative_to(settings.archive)
-    return path if inside and os.path.lexists(path) else None
+def _bring_back(settings: AudiobooksSettings, row: Row[Any], name: str, *, archived: bool = False) -> bool:
+    if row.error_kind == REFUSED:
+        raise refusal(name, row.payload)
+    return bring_back(settings, name, sources_of(row.payload, archived=archived))
 
 
-def _again(connection: Connection, row: Row[Any], more: Mapping[str, Any]) -> int:
-    connection.execute(_NOT_ASIDE, {"id": row.id})
-    given = {"id": row.id, "order": uuid4().hex, "more": dict(more)}
-    return int(connection.execute(_AGAIN, given).first() is not None)
+def refusal(name: str, payload: Mapping[str, Any]) -> Permanent:
+    """Why a book that is refused is not tried again."""
+    hint = payload.get("hint") or "See what `status` tells"
+    return Permanent("This folder cannot be taken as it is", name, str(hint))

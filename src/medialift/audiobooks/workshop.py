@@ -20,6 +20,7 @@ from medialift.audiobooks import (
     inbox,
     notices,
     publishing,
+    retrying,
     runs,
     stages,
     todo,
@@ -95,6 +96,10 @@ class Workshop:
 
     def _convert(self, attempt: Attempt) -> Outcome:
         lease, settings = attempt.lease, self.settings
+        if (place := asked.place(lease)) is not None:
+            attempt.step("bringing back")
+            with holding(settings, lease.key, stop=attempt.stop):
+                retrying.bring_back(settings, attempt.name, place)
         book = book_record.of_record(lease.payload["book"], settings.inbox)
         order = Order(
             book,
@@ -110,6 +115,7 @@ class Workshop:
         )
 
         def also(connection: Connection) -> None:
+            asked.answered(connection, lease.item_id)
             name = done.manifest.name
             complete = {
                 "book": book_record.to_record(done.book, settings.inbox),

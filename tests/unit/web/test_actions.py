@@ -213,41 +213,52 @@ def test_a_conversion_is_skipped_only_while_it_is_to_be_done(dashboard: Dashboar
     assert dashboard.post(f"/items/{tag}/skip-conversion").status_code == 409
 
 
-def test_making_a_book_again_is_confirmed_and_brings_its_sources_back(
-    dashboard: Dashboard, tmp_path: Any
+def test_making_a_book_again_is_confirmed_and_tells_the_intake_where_its_sources_are(
+    dashboard: Dashboard,
 ) -> None:
-    (tmp_path / "archive" / "Tales").mkdir()
-    (tmp_path / "archive" / "Tales" / "1.mp3").write_bytes(b"x")
-    number = dashboard.add(
-        "convert/Tales",
-        "done",
-        "audiobooks",
-        result='{"name": "Tales"}',
-        payload=f'{{"book": {{"fingerprint": "f"}}, "kept": "{tmp_path}/archive/Tales"}}',
-    )
+    kept = '{"book": {"fingerprint": "f"}, "kept": "/srv/archive/Tales", "order": "before"}'
+    number = dashboard.add("convert/Tales", "done", "audiobooks", result='{"name": "Tales"}', payload=kept)
     refused = dashboard.post(f"/items/{number}/reprocess")
     assert (refused.status_code, refused.json()["hint"]) == (428, "Confirm it with confirm=reprocess")
-    assert not (tmp_path / "inbox" / "Tales").exists()
+    assert dashboard.item(number).state == "done"
     assert dashboard.done(f"/items/{number}/reprocess", confirm="reprocess")["changed"]
-    assert (tmp_path / "inbox" / "Tales" / "1.mp3").read_bytes() == b"x"
     item = dashboard.item(number)
-    assert (item.state, item.payload["replaces"]) == ("ready", "Tales") and "kept" not in item.payload
+    assert (item.state, item.fingerprint) == ("ready", "f")
+    assert (item.payload["replaces"], item.payload["bring_back"]) == ("Tales", "/srv/archive/Tales")
+    assert "kept" not in item.payload and item.payload["order"] != "before"
 
 
-def test_sources_are_never_fetched_from_outside_of_the_archive(dashboard: Dashboard, tmp_path: Any) -> None:
-    (tmp_path / "secret").mkdir()
-    for key, kept in (("a", "secret"), ("b", "archive/../secret"), ("c", "archive")):
-        payload = f'{{"book": {{}}, "kept": "{tmp_path}/{kept}"}}'
-        number = dashboard.add(f"convert/{key}", "done", "audiobooks", payload=payload)
-        refused = dashboard.post(f"/items/{number}/reprocess", confirm="reprocess")
-        assert (refused.status_code, refused.json()["kind"]) == (400, "permanent")
-    assert (tmp_path / "secret").is_dir() and list((tmp_path / "inbox").iterdir()) == []
+def test_a_conversion_that_is_done_is_not_done_again_by_mistake(dashboard: Dashboard) -> None:
+    number = dashboard.add("convert/Tales", "done", "audiobooks", payload='{"book": {}, "kept": ""}')
+    for path, query in (("retry", {}), ("reprocess", {"confirm": "reprocess"})):
+        assert dashboard.post(f"/items/{number}/{path}", **query).status_code == 400
+    assert dashboard.item(number).state == "done"
+
+
+def test_a_book_that_was_put_aside_is_brought_back_by_the_intake(dashboard: Dashboard) -> None:
+    number = dashboard.add(
+        "convert/Tales", "failed", "audiobooks", payload='{"book": {}, "put_aside": "/srv/failed/Tales"}'
+    )
+    assert dashboard.done(f"/items/{number}/retry")["changed"]
+    payload = dashboard.item(number).payload
+    assert payload["bring_back"] == "/srv/failed/Tales" and "put_aside" not in payload
+    refused = dashboard.add(
+        "convert/Odd", "failed", "audiobooks", error_kind="refused", payload='{"hint": "Sort it"}'
+    )
+    assert dashboard.post(f"/items/{refused}/retry").json()["hint"] == "Sort it"
+    assert dashboard.done("/queues/audiobooks/audiobooks/retry") == {
+        "changed": False,
+        "count": 0,
+        "refused": [],
+    }
 
 
 def test_a_book_of_another_inbox_or_pipeline_is_not_touched(dashboard: Dashboard) -> None:
     other = dashboard.add("tag/Tales", "failed", "audiobooks", collection="upstairs")
-    for path in ("retry", "tag", "approve"):
+    for path in ("tag", "approve"):
         assert dashboard.post(f"/items/{other}/{path}").status_code == 409
+    # What needs no settings of an inbox can be done to any.
+    assert dashboard.done(f"/items/{other}/retry")["changed"]
     film = dashboard.add()
     assert dashboard.post(f"/items/{film}/tag").json()["what"] == "This is no audiobook"
     early = dashboard.add("convert/x", "ready", "audiobooks")

@@ -266,8 +266,8 @@ def test_a_form_tells_what_a_book_has_not_got_from_what_nobody_said() -> None:
 
 
 def test_making_a_book_again_from_its_page_asks_to_be_confirmed(house: House) -> None:
-    (house.folder / "inbox" / "Tales").mkdir()
-    item = house.add("convert/Tales", "done", result='{"name": "Tales"}', payload='{"book": {}}')
+    payload = '{"book": {}, "kept": "/srv/archive/Tales"}'
+    item = house.add("convert/Tales", "done", result='{"name": "Tales"}', payload=payload)
     refused = house.send(f"/items/{item}/reprocess")
     assert refused.status_code == 428 and "Confirm it with confirm=reprocess" in refused.text
     assert house.notice(f"/items/{item}/reprocess", confirm="reprocess").startswith("It is made again")

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
@@ -68,8 +67,7 @@ class Acting:
         """The item of this number.
 
         Args:
-            lock: nobody else changes it before this transaction has ended. Not for what is done in
-                transactions of its own.
+            lock: nobody else changes it before this transaction has ended.
 
         Raises:
             Missing: there is none.
@@ -124,22 +122,3 @@ def refuse_worked_on(item: Item) -> None:
         raise Problem(
             409, "Somebody works on this item", item.subject, "Wait until it has ended, or cancel it"
         )
-
-
-@contextmanager
-def folders() -> Iterator[None]:
-    """Around what reads or moves files of a pipeline.
-
-    Raises:
-        Problem: 503, they cannot be reached from here.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise Problem(
-            503,
-            "The folders of the audiobooks cannot be used from the dashboard",
-            f"{error.filename or ''}: {error.strerror or error}".removeprefix(": "),
-            "Run it where they are, as a user that may write them, or use the command there",
-            headers={"Retry-After": "60"},
-        ) from error

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from medialift.audiobooks import asked, overrides, retrying
+from medialift.audiobooks import asked, overrides
 from medialift.audiobooks.stages import CONVERT, DELIVER, TAG, Stage, key_of, parted
-from medialift.web.actions.acting import Acting, Item, folders, refuse_worked_on
+from medialift.web.actions.acting import Acting, Item, refuse_worked_on
 from medialift.web.actions.items import Done, refuse_other_inbox
 from medialift.web.confirming import confirmed
 from medialift.web.problems import Problem
@@ -18,9 +18,8 @@ def skip_conversion(acting: Acting, number: int) -> Done:
     item = _conversion(acting, number)
     if item.state == "done":
         raise Problem(409, "This book is converted already", item.subject, "Have it made again first")
-    with folders():
-        done = retrying.without_conversion(acting.within.settings.audiobooks, acting.within.database, number)
-    return _noted(acting, "skip conversion", item, done.count, {"conversion": "none"})
+    count = int(asked.without_conversion(acting.connection, number))
+    return _noted(acting, "skip conversion", item, count, {"conversion": "none"})
 
 
 def reprocess(acting: Acting, number: int, *, confirm: str | None) -> Done:
@@ -31,10 +30,8 @@ def reprocess(acting: Acting, number: int, *, confirm: str | None) -> Done:
         "reprocess",
         "The book would be made again from its sources, and what was said of it and written into it is lost",
     )
-    with folders():
-        done = retrying.from_scratch(acting.within.settings.audiobooks, acting.within.database, number)
-    after = {"state": "ready", "sources": "moved back" if done.moved_back else "in the inbox"}
-    return _noted(acting, "reprocess", item, done.count, after)
+    count = int(asked.from_scratch(acting.connection, number))
+    return _noted(acting, "reprocess", item, count, {"state": "ready"})
 
 
 def tag(acting: Acting, number: int) -> Done:
@@ -97,15 +94,20 @@ def of_book(acting: Acting, number: int) -> Item:
     Raises:
         Problem: 404, there is no such item; 409, it is of something else.
     """
-    item = acting.item(number)
-    if item.pipeline != "audiobooks":
-        raise Problem(409, "This is no audiobook", item.subject, "Only audiobooks can be changed so")
+    item = _audiobook(acting, number)
     refuse_other_inbox(acting, item)
     return item
 
 
+def _audiobook(acting: Acting, number: int) -> Item:
+    item = acting.item(number, lock=True)
+    if item.pipeline != "audiobooks":
+        raise Problem(409, "This is no audiobook", item.subject, "Only audiobooks can be changed so")
+    return item
+
+
 def _conversion(acting: Acting, number: int) -> Item:
-    item = of_book(acting, number)
+    item = _audiobook(acting, number)
     if parted(item.key)[0] != CONVERT:
         raise Problem(409, "This is no conversion", item.subject, "Choose the book's item convert/…")
     refuse_worked_on(item)

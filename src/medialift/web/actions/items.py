@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medialift.audiobooks import retrying as audiobooks
+from medialift.audiobooks import asked
 from medialift.books import retrying as books
 from medialift.books.means import SAFETY
 from medialift.errors import MedialiftError
 from medialift.queueing import doorbell, items
 from medialift.queueing.items import Which
 from medialift.web import problems
-from medialift.web.actions.acting import Acting, Item, folders, refuse_worked_on
+from medialift.web.actions.acting import Acting, Item, refuse_worked_on
 from medialift.web.problems import Problem
 
 MOST_AT_ONCE = 500
@@ -47,7 +47,7 @@ class Done:
 
 def retry(acting: Acting, number: int) -> Done:
     """Try an item again, with all its attempts; one that waits for a later attempt is tried in its turn."""
-    item = acting.item(number)
+    item = acting.item(number, lock=True)
     refuse_worked_on(item)
     if item.state == "paused":
         raise Problem(409, "This item is held", item.subject, "Let it go instead")
@@ -136,11 +136,10 @@ def _changed(acting: Acting, item: Item, what: str, count: int, state: str) -> D
 
 def _again(acting: Acting, item: Item) -> int:
     settings, connection = acting.within.settings, acting.connection
-    if item.pipeline == "audiobooks":
-        refuse_other_inbox(acting, item)
-        with folders():
-            return audiobooks.retry(settings.audiobooks, acting.within.database, items=[item.id]).count
     which = Which.named([item.key])
+    if item.pipeline == "audiobooks" and not (item.state == "ready" and item.later):
+        # One that is done anew starts with all that it takes; it rings the bell itself.
+        return int(item.state != "ready" and asked.again(connection, item.id))
     if item.state == "ready":
         count = items.hurry(connection, item.pipeline, item.collection, which) if item.later else 0
     elif item.pipeline == "books":

@@ -50,7 +50,7 @@ def retry(acting: Acting, pipeline: str, collection: str, kind: str = "") -> Don
     queue = acting.queue(pipeline, collection)
     connection = acting.connection
     if pipeline == "audiobooks":
-        # Each has files to be moved back, and one that cannot be does not keep the others.
+        # What is refused, or somebody works on, does not keep the others.
         given = {"pipeline": pipeline, "collection": collection, "refused": REFUSED, "kind": kind}
         return retry_many(acting, list(connection.execute(_FAILED, given).scalars()))
     if pipeline == "books":
