@@ -87,6 +87,15 @@ def restore(
     return {"changed": True, "batch": begun.to_dict()}
 
 
+def planned_restore(
+    settings: Settings, *, batch: int | None = None, ids: Sequence[str] = (), image: str = ""
+) -> Plan:
+    """What `restore` would begin; nothing is written."""
+    posters, asked = settings.posters, preparing.server(settings.posters)
+    with _open(settings) as database, _transaction(database) as connection:
+        return preparing.restore(connection, posters, asked, batch=batch, ids=ids, image=image)
+
+
 def run(
     settings: Settings,
     *,
