@@ -24,7 +24,7 @@ def stranger(house: House, chrome: Browser) -> Iterator[Visit]:
 
 def test_whoever_is_not_logged_in_is_asked_to_and_comes_to_where_they_wanted(stranger: Visit) -> None:
     page = stranger.open("/audit")
-    expect(page).to_have_url(f"{stranger.address}/login?next=%2Faudit")
+    expect(page).to_have_url(f"{stranger.address}/login?next=/audit")
     page.get_by_label("Name").fill("ada")
     page.get_by_label("Password").fill("not this one")
     page.keyboard.press("Enter")
@@ -51,7 +51,7 @@ def test_whoever_logs_out_is_a_stranger_again(stranger: Visit) -> None:
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("status")).to_have_text("You are logged out")
     stranger.open("/queue")
-    expect(page).to_have_url(f"{stranger.address}/login?next=%2Fqueue")
+    expect(page).to_have_url(f"{stranger.address}/login?next=/queue")
 
 
 def test_whoever_may_only_look_sees_nothing_to_press(stranger: Visit) -> None:
