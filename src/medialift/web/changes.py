@@ -43,6 +43,7 @@ _MOUNTS = """
      from mount_state)"""
 _BATCHES = "(select concat(max(id), '.', max(cancelled)) from poster_batch)"
 _SWITCHES = "(select md5(string_agg(s::text, ',' order by s::text)) from debug_switch s)"
+_RECORDS = "(select concat(count(*), '.', extract(epoch from max(started))) from traffic_record)"
 
 _TOLD: dict[Topic, str] = {
     "queue": _ITEMS,
@@ -53,7 +54,7 @@ _TOLD: dict[Topic, str] = {
     "overview": ", ".join((_ITEMS, _WORKERS, _HEALING, _BURSTS, _MOUNTS)),
     "posters": ", ".join((_ITEMS, _BATCHES)),
     "audit": "(select max(id) from event)",
-    "diagnostics": ", ".join((_SWITCHES, _ITEMS)),
+    "diagnostics": ", ".join((_SWITCHES, _RECORDS, _ITEMS)),
 }
 _STATEMENTS = {topic: text(f"select concat_ws('/', {parts})") for topic, parts in _TOLD.items()}
 

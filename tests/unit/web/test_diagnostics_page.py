@@ -132,7 +132,7 @@ def test_the_log_is_switched_on_and_off_by_plain_forms(client: TestClient, datab
     with database.engine.connect() as connection:
         assert 3500 < debug_switch.left(connection, "books") <= 3600
     shown = client.get(f"{PAGE}?tab=batch-debug").text
-    assert "On for <strong>books</strong>" in shown and "workers hear of it" in shown
+    assert "for <strong>books</strong>, " in shown and "workers hear of it" in shown
     sent(client, "batch-debug/disable", "batch-debug")
     with database.engine.connect() as connection:
         assert debug_switch.on(connection) == []

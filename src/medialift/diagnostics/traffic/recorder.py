@@ -57,7 +57,7 @@ class Recorder:
         self._open: dict[str, tuple[Record, Timer | None]] = {}
         self._timers: list[Timer] = []
         self._lock = Lock()
-        self._tidied = 0.0
+        self._tidied = float("-inf")
 
     @property
     def on(self) -> bool:

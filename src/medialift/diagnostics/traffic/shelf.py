@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -73,7 +73,8 @@ class Shelf:
             if one.closed not in known:
                 # One that is damaged is not worth an error: it stays on the disk for whoever wants to see.
                 with suppress(Permanent, OSError, ValueError, KeyError, TypeError):
-                    found.append(_listed(one, self._read(one), here))
+                    content = self._content(one)
+                    found.append(_listed(one, _document(content), len(content), here))
         found.sort(key=lambda one: one.started, reverse=True)
         return found[:limit]
 
@@ -89,7 +90,7 @@ class Shelf:
         for one in self._local():
             if one.job == job:
                 with suppress(Permanent, OSError, ValueError):
-                    read = self._read(one)
+                    read = _document(self._content(one))
                     if (read.get("host"), read.get("started")) not in have:
                         found.append(read)
         if not found:
@@ -132,14 +133,14 @@ class Shelf:
             return []
         return [one for one in found if one is not None]
 
-    def _read(self, one: Named) -> dict[str, Any]:
+    def _content(self, one: Named) -> bytes:
         path: Path = self._settings.folder / one.file
         if one.open:
             try:
-                return _document(finishing.so_far(path, at_most=self._settings.file_bytes))
+                return finishing.so_far(path, at_most=self._settings.file_bytes)
             except FileNotFoundError:
                 path = self._settings.folder / one.closed  # its job ended just now
-        return _document(reading.content(path))
+        return reading.content(path)
 
 
 def _document(content: bytes) -> dict[str, Any]:
@@ -149,7 +150,7 @@ def _document(content: bytes) -> dict[str, Any]:
     return found
 
 
-def _listed(one: Named, document: Mapping[str, Any], host: str) -> Listed:
+def _listed(one: Named, document: Mapping[str, Any], size: int, host: str) -> Listed:
     figures = document["figures"]
     told = {name: str(document.get(name, "")) for name in ("pipeline", "worker", "label", "state")}
     return Listed(
@@ -161,10 +162,5 @@ def _listed(one: Named, document: Mapping[str, Any], host: str) -> Listed:
         ended=datetime.fromisoformat(str(document["ended"])),
         requests=int(figures["requests"]),
         failed=int(figures["failed"]),
-        size=sum(len(json.dumps(part)) for part in document.values()),
+        size=size,
     )
-
-
-def total(listed: Iterable[Listed]) -> int:
-    """Bytes of these records."""
-    return sum(one.size for one in listed)
