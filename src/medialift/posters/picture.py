@@ -1,4 +1,7 @@
-"""Whether bytes are a picture: by what they begin with, whether they are whole, and whether they decode."""
+"""Whether bytes are a picture: by what they begin with, whether they are whole, and whether they decode.
+
+JPEG and WebP have no checksum: a few other bytes in one may decode all the same, and are not seen here.
+"""
 
 from __future__ import annotations
 
