@@ -155,6 +155,23 @@ def test_a_book_that_is_brought_back_by_the_ledger_is_the_same_as_by_a_command(i
     assert "bring_back" not in intake.item("convert/Tales").payload
 
 
+def test_a_service_that_is_killed_while_it_brings_sources_back_goes_on_where_it_was(
+    intake: IntakeWorld,
+) -> None:
+    intake.drop("Tales", parts=2)
+    intake.once()
+    archived = intake.tree("archive")
+    taken(intake, asked.from_scratch, "convert/Tales")
+    intake.killed("convert", "bringing back")
+    assert intake.tree("archive") == archived
+    intake.killed("convert", "probing")
+    assert intake.tree("inbox") == archived
+    intake.once()
+    intake.finished("Tales")
+    assert intake.tree("archive") == archived and intake.tree("inbox") == {}
+    assert intake.in_library() == ["Ann Author/Tales/Tales.m4b"] and intake.left_over() == []
+
+
 def test_sources_that_cannot_be_brought_back_fail_the_book_and_stay_where_they_are(
     intake: IntakeWorld,
 ) -> None:
