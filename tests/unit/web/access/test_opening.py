@@ -6,15 +6,8 @@ import pytest
 from sqlalchemy import text
 
 from medialift.errors import Permanent
-from medialift.queueing.database import Database
 from medialift.settings import DashboardSettings
 from medialift.web.access import opening, people, tokens
-
-
-@pytest.fixture
-def connection(database: Database):
-    with database.engine.begin() as opened:
-        yield opened
 
 
 def may_listen(connection, **settings) -> bool:

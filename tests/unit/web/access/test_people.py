@@ -7,17 +7,10 @@ from sqlalchemy import text
 
 from medialift.errors import Permanent
 from medialift.queueing import events
-from medialift.queueing.database import Database
 from medialift.web.access import passwords, people, sessions, tokens
 from medialift.web.access.refusals import Taken, Unknown
 
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def connection(database: Database):
-    with database.engine.begin() as opened:
-        yield opened
 
 
 def test_a_person_is_kept_in_small_letters_with_a_hash_of_argon2id(connection):

@@ -5,17 +5,14 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
-from medialift.queueing.database import Database
 from medialift.web.access import people, sessions
 
 DAY = 86_400.0
 
 
-@pytest.fixture
-def connection(database: Database):
-    with database.engine.begin() as opened:
-        people.add(opened, "alice", "correct horse battery", "act")
-        yield opened
+@pytest.fixture(autouse=True)
+def alice(connection):
+    people.add(connection, "alice", "correct horse battery", "act")
 
 
 def shift(connection, **columns: str) -> None:

@@ -7,15 +7,8 @@ from sqlalchemy import text
 
 from medialift.errors import Permanent
 from medialift.queueing import events
-from medialift.queueing.database import Database
 from medialift.web.access import people, tokens
 from medialift.web.access.refusals import Taken, Unknown
-
-
-@pytest.fixture
-def connection(database: Database):
-    with database.engine.begin() as opened:
-        yield opened
 
 
 def test_a_token_is_taken_and_nowhere_to_be_read_again(connection):
