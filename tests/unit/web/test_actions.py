@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
+from medialift.posters import batches
+from medialift.posters.batches import Wanted
+from medialift.posters.task import Task
 from medialift.queueing.database import Database
 from tests.books_ledger import BooksLedger
 from tests.dashboard_world import within
@@ -94,6 +97,19 @@ def test_a_book_is_taken_up_with_its_files(dashboard: Dashboard) -> None:
     files = {row.format: row.state for row in dashboard.run("select * from book_file")}
     assert files == {"EPUB": "pending", "PDF": "uploaded"} and dashboard.item(number).state == "ready"
     assert [what for what, *_ in dashboard.audit()] == ["retry"]
+
+
+def test_a_poster_is_tried_again_within_its_batch(dashboard: Dashboard) -> None:
+    wanted = [Wanted(Task(0, "download", "a" * 32, "Primary", name="Film"))]
+    with dashboard.database.engine.begin() as connection:
+        begun = batches.begin(connection, "posters", "download", "Primary", wanted, selection={}, options={})
+    ((number,),) = dashboard.run("select id from item where pipeline = 'posters'")
+    dashboard.run("update item set state = 'cancelled' where id = :id", id=number)
+    dashboard.run("update poster_batch set cancelled = now() where id = :id", id=begun.id)
+    assert dashboard.done(f"/items/{number}/retry")["changed"]
+    assert dashboard.item(number).state == "ready"
+    # The batch is not a cancelled one any more.
+    assert dashboard.run("select cancelled from poster_batch")[0].cancelled is None
 
 
 def test_what_somebody_works_on_is_not_tried_again_but_can_be_cancelled(dashboard: Dashboard) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends
@@ -17,7 +17,7 @@ from medialift.web.problems import Missing, Problem
 
 _ITEM = text(
     "select id, pipeline, collection, key, state, priority, attempts, not_before > now() as later,"
-    " coalesce(error_kind, '') as error_kind, coalesce(error_text, '') as error_text, result"
+    " coalesce(error_kind, '') as error_kind, coalesce(error_text, '') as error_text, payload, result"
     " from item where id = :id"
 )
 _LOCKED = text(f"{_ITEM.text} for update")
@@ -29,7 +29,7 @@ class Item:
 
     Attributes:
         later: it is ready, and its turn comes only at a later moment.
-        result: what the last attempt came to; None: nothing.
+        payload: what its pipeline wrote down to do it. result: what came of it; None: nothing yet.
     """
 
     id: int
@@ -42,6 +42,7 @@ class Item:
     later: bool
     error_kind: str
     error_text: str
+    payload: Mapping[str, Any]
     result: Mapping[str, Any] | None
 
     @property
@@ -51,7 +52,7 @@ class Item:
 
     def to_dict(self) -> dict[str, Any]:
         """What the audit keeps of how it was."""
-        told = asdict(self)
+        told = vars(self)
         return {name: told[name] for name in ("state", "priority", "attempts", "error_text") if told[name]}
 
 

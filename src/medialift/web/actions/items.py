@@ -9,6 +9,7 @@ from medialift.audiobooks import asked
 from medialift.books import retrying as books
 from medialift.books.means import SAFETY
 from medialift.errors import MedialiftError
+from medialift.posters import batches as posters
 from medialift.queueing import doorbell, items
 from medialift.queueing.items import Which
 from medialift.web import problems
@@ -150,6 +151,9 @@ def _again(acting: Acting, item: Item) -> int:
             largest=settings.books.max_upload - SAFETY,
             noted=False,
         ).books
+    elif item.pipeline == "posters" and isinstance(item.payload.get("batch"), int):
+        batch = item.payload["batch"]
+        return posters.retry(connection, item.collection, batch, [item.id], who=acting.who)
     else:
         count = items.retry(connection, item.pipeline, item.collection, which)
     if count:
