@@ -21,6 +21,7 @@ from medialift.books.plan_writing import PIPELINE as BOOKS_NAME
 from medialift.errors import MedialiftError, Permanent
 from medialift.healing.evidence import ServerHealth
 from medialift.healing.pipeline import Knob, Pipeline
+from medialift.posters.names import PIPELINE as POSTERS_NAME
 from medialift.settings import BooksSettings, Settings
 
 _SERVER_SECONDS = 30.0
@@ -28,6 +29,7 @@ _SERVER_SECONDS = 30.0
 _POSTGRESQL = Path("/var/lib/postgresql")
 _HERE = ("", "localhost", "127.0.0.1", "::1")
 _SERVER_NAME = "MyBookshelf2"
+_JELLYFIN = "Jellyfin"
 
 
 def of(name: str) -> Pipeline:
@@ -107,6 +109,20 @@ def _front(books: BooksSettings, seconds: float) -> str:
     return f"it answers with {answer.status_code}" if answer.status_code >= 500 else ""
 
 
+def _jellyfin(settings: Settings) -> ServerHealth:
+    """Jellyfin asked something simple, for which no key is needed."""
+    posters = settings.posters
+    seconds = min(_SERVER_SECONDS, posters.timeout)
+    began = time.monotonic()
+    try:
+        answer = httpx.get(f"{posters.url.rstrip('/')}/System/Ping", timeout=seconds, trust_env=False)
+        why = f"it answers with {answer.status_code}" if answer.status_code >= 500 else ""
+    except httpx.HTTPError as error:
+        why = f"{type(error).__name__}: {error}"
+    took = time.monotonic() - began
+    return ServerHealth(_JELLYFIN, ok=not why, latency=None if why else took, why=why)
+
+
 BOOKS = Pipeline(
     name=BOOKS_NAME,
     unit="medialift-books-worker@{number}.service",
@@ -160,4 +176,21 @@ AUDIOBOOKS = Pipeline(
     ],
 )
 
-PIPELINES: Mapping[str, Pipeline] = {one.name: one for one in (BOOKS, AUDIOBOOKS)}
+POSTERS = Pipeline(
+    name=POSTERS_NAME,
+    unit="medialift-posters.service",
+    target="multi-user.target",
+    label="-posters",
+    command=("posters", "worker"),
+    starting=frozenset({"", "connecting"}),
+    knobs={
+        "concurrency": Knob("MEDIALIFT_POSTERS__CONCURRENCY", 1, 64, control="parallel"),
+        "interval": Knob("MEDIALIFT_POSTERS__INTERVAL", 0, 60, whole=False),
+        "timeout": Knob("MEDIALIFT_POSTERS__TIMEOUT", 5, 900, whole=False),
+    },
+    mounts=lambda settings: [settings.posters.folder],
+    disks=lambda settings: [settings.posters.folder, *ledger_disks(settings)],
+    server=_jellyfin,
+)
+
+PIPELINES: Mapping[str, Pipeline] = {one.name: one for one in (BOOKS, AUDIOBOOKS, POSTERS)}

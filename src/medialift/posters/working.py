@@ -82,7 +82,7 @@ def here(
 
 def name_here(settings: Settings) -> str:
     """The name of the one worker that runs as a service here."""
-    return f"{settings.workers.name or socket.gethostname()}-posters"
+    return settings.workers.name or f"{socket.gethostname()}-posters@1"
 
 
 def _watch(

@@ -13,9 +13,11 @@ import medialift
 from medialift.errors import Permanent
 from medialift.healing import pipelines
 from medialift.healing.detect import limits_of
-from medialift.healing.pipelines import AUDIOBOOKS, BOOKS, PIPELINES
+from medialift.healing.pipelines import AUDIOBOOKS, BOOKS, PIPELINES, POSTERS
 from medialift.queueing.control import Control
 from medialift.settings import BooksSettings, DatabaseSettings, HealingSettings, Settings
+from sandbox.bookservers import served
+from sandbox.jellyfin.server import Jellyfin
 from sandbox.mybookshelf import Standin
 
 PACKAGE = Path(medialift.__file__).parent
@@ -39,7 +41,7 @@ def beside(standin: Standin, **more: Any) -> Settings:
 
 def test_a_pipeline_is_found_by_its_name() -> None:
     assert pipelines.of("books") is BOOKS
-    with pytest.raises(Permanent, match="knows audiobooks, books"):
+    with pytest.raises(Permanent, match="knows audiobooks, books, posters"):
         pipelines.of("films")
 
 
@@ -136,6 +138,26 @@ def test_the_intake_of_audiobooks_is_the_one_that_its_role_makes() -> None:
     assert f"/bin/medialift {' '.join(AUDIOBOOKS.command)}\n" in unit
     assert f"WantedBy={AUDIOBOOKS.target}\n" in unit
     assert AUDIOBOOKS.alone and not BOOKS.alone
+
+
+def test_the_worker_of_posters_is_the_one_that_its_role_makes() -> None:
+    role = ROLE.parent / "posters"
+    unit = (role / "templates" / f"{POSTERS.unit}.j2").read_text()
+    assert f"Environment=MEDIALIFT_WORKERS__NAME=%H{POSTERS.label}@1\n" in unit
+    assert f"/bin/medialift {' '.join(POSTERS.command)}\n" in unit
+    assert f"WantedBy={POSTERS.target}\n" in unit
+    assert POSTERS.alone
+
+
+def test_a_jellyfin_that_answers_is_well_and_one_that_does_not_is_not() -> None:
+    assert POSTERS.server is not None
+    jellyfin = Jellyfin()
+    with served(jellyfin) as url:
+        given = Settings.model_validate({"posters": {"url": url, "timeout": 2}})
+        assert POSTERS.server(given).ok
+        jellyfin.trouble(status=503)
+        assert "503" in POSTERS.server(given).why
+    assert not POSTERS.server(given).ok
 
 
 def test_the_intake_may_be_long_at_one_step_unless_the_settings_say_otherwise() -> None:
