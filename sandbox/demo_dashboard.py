@@ -41,8 +41,9 @@ from medialift.web.access import people, tokens
 from medialift.web.navigation import PLACES
 from medialift.web.server import serving
 from sandbox import steps
-from sandbox.house import audiobooks, books, bursts, healing
+from sandbox.house import audiobooks, books, bursts, healing, posters
 from sandbox.house.books import Played
+from sandbox.jellyfin.server import Jellyfin
 from sandbox.mybookshelf.running import Standin, running
 from sandbox.steps import Steps
 
@@ -71,11 +72,12 @@ class Demo(Steps):
 
 
 @contextmanager
-def world(demo: Demo) -> Iterator[tuple[Settings, Standin]]:
+def world(demo: Demo) -> Iterator[tuple[Settings, Standin, Jellyfin]]:
     """The stand-ins, and the settings that lead to them."""
     with ExitStack() as stack:
         catalogue = stack.enter_context(audiobooks.catalogue())
         bookshelf = stack.enter_context(running(demo.folder / "bookshelf"))
+        jellyfin, jellyfin_url = stack.enter_context(posters.server())
         told: dict[str, Any] = {
             "database": {"embedded": str(demo.folder / "ledger")},
             "books": {
@@ -89,23 +91,26 @@ def world(demo: Demo) -> Iterator[tuple[Settings, Standin]]:
                 "parallel_uploads": 2,
             },
             "audiobooks": audiobooks.settings(demo.folder / "audiobooks", catalogue),
+            "posters": posters.settings(demo.folder / "posters", jellyfin_url),
             "diagnostics": {"folder": str(demo.folder / "diagnostics"), "batch_debug": True},
             "dashboard": {"port": demo.port},
         }
         demo.file.touch(mode=0o600)
         demo.file.write_text(to_toml(told), encoding="utf-8")
-        yield settings_of.load(demo.file).settings, bookshelf
+        yield settings_of.load(demo.file).settings, bookshelf, jellyfin
 
 
 def run(demo: Demo, *, once: bool) -> None:
     """Fill the house, show it, and wait until somebody has seen enough."""
-    with world(demo) as (given, bookshelf), Database.open(given.database) as database:
+    with world(demo) as (given, bookshelf, jellyfin), Database.open(given.database) as database:
         with demo.step(f"a Calibre library of {demo.books} books, some odd ones, two with scripts as names"):
             books.library(demo.folder / "calibre", demo.books, files=True)
         with demo.step("more than half of them go into MyBookshelf2, which refuses some"):
             _migrate(demo, bookshelf)
         with demo.step("five audiobooks: one is in the library, one asks a question, two are broken"):
             _take_in(demo, given)
+        with demo.step("posters from a Jellyfin that is busy, hangs up, and has damaged pictures"):
+            _bring_posters(demo, given, jellyfin)
         with demo.step("the healing remembers a worker that hung, and one that nothing helped"):
             crew = [Played.register(database, f"attic-books@{number}", host="attic") for number in (1, 2, 3)]
             healing.history_of(database, crew)
@@ -136,6 +141,11 @@ def _take_in(demo: Demo, given: Settings) -> None:
     status = audiobook_operations.once(given)["status"]
     states = sorted(one["state"] for one in status["for_person"])
     demo.expect(states == ["failed", "failed", "person"], f"for a person there are {states}")
+
+
+def _bring_posters(demo: Demo, given: Settings, jellyfin: Jellyfin) -> None:
+    (batch,) = posters.brought(given, jellyfin, busy=True)["status"]["batches"]
+    demo.expect(batch["states"].get("failed") == posters.DAMAGED, f"posters ended as {batch['states']}")
 
 
 def _look(demo: Demo) -> None:

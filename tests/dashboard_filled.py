@@ -22,7 +22,7 @@ from medialift.queueing.database import Database
 from medialift.settings import Settings, load
 from medialift.web.access import people
 from medialift.web.server import serving
-from sandbox.house import audiobooks, books, bursts, healing
+from sandbox.house import audiobooks, books, bursts, healing, posters
 from sandbox.house.books import Played
 
 PASSWORD = "correct horse battery"
@@ -77,8 +77,9 @@ def filled(url: str, folder: Path) -> Iterator[House]:
     with ExitStack() as stack:
         database = stack.enter_context(Database(url))
         catalogue = stack.enter_context(audiobooks.catalogue())
+        jellyfin, address = stack.enter_context(posters.server())
         library = books.library(folder / "calibre", BOOKS)
-        house = House(folder, database, _settings(url, folder, library, catalogue))
+        house = House(folder, database, _settings(url, folder, library, catalogue, address))
         settings = house.settings
         books.planned(database, library)
         house.crew = books.worked_on(database, done=DONE)
@@ -86,6 +87,7 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         bursts.told(database)
         audiobooks.stock(folder / "audiobooks/inbox")
         operations.once(_recorded(settings))
+        posters.brought(_recorded(settings), jellyfin)
         with database.engine.begin() as connection:
             for name, scope in PEOPLE.items():
                 people.add(connection, name, PASSWORD, scope, who="the owner")
@@ -93,7 +95,7 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         yield house
 
 
-def _settings(url: str, folder: Path, library: Path, catalogue: str) -> Settings:
+def _settings(url: str, folder: Path, library: Path, catalogue: str, jellyfin: str) -> Settings:
     """As a settings file has them, so that commands have the same."""
     told = {
         "database": {"url": url},
@@ -101,6 +103,7 @@ def _settings(url: str, folder: Path, library: Path, catalogue: str) -> Settings
         "diagnostics": {"folder": str(folder / "diagnostics")},
         "books": {"library": str(library), "collection": books.COLLECTION},
         "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
+        "posters": posters.settings(folder / "posters", jellyfin),
     }
     file = folder / "medialift.toml"
     file.touch(mode=0o600)
