@@ -54,10 +54,12 @@ returning host
 )
 _LISTED = text(
     "select worker, host, what, why, who, asked, refused from worker_request"
-    " where (cast(:host as text) is null or host = :host) order by asked, worker"
+    " where (cast(:host as text) is null or host = :host)"
+    "   and (refused = '' or asked > now() - interval '1 day') order by asked, worker"
 )
 # Asked again meanwhile, it is another one.
 _DONE = text("delete from worker_request where worker = :worker and asked = :asked")
+_WITHDRAWN = text("delete from worker_request where worker = :worker returning what")
 _REFUSED = text("update worker_request set refused = :why where worker = :worker and asked = :asked")
 
 
@@ -76,8 +78,16 @@ def ask(connection: Connection, name: str, what: Wish, *, who: str, why: str = "
     return str(host)
 
 
+def withdraw(connection: Connection, name: str, *, who: str) -> bool:
+    """Ask no more for what is not done; whether there was anything. What the healing has begun it ends."""
+    gone = connection.execute(_WITHDRAWN, {"worker": name}).scalar_one_or_none()
+    if gone is not None:
+        events.record(connection, who=who, what="ask no more", subject=name, before={"what": gone})
+    return gone is not None
+
+
 def listed(connection: Connection, host: str | None = None) -> list[Request]:
-    """What is still to be done, and what could not be, the oldest first."""
+    """What is still to be done, and what could not be within the last day, the oldest first."""
     return [Request(**row._asdict()) for row in connection.execute(_LISTED, {"host": host})]
 
 
@@ -100,7 +110,7 @@ def fulfil(here: Here) -> None:
 
 
 def _fulfilled(here: Here, one: Request) -> str | None:
-    """"" when it was done, else why it cannot be; None: not now, but it may be later."""
+    """Why it cannot be done; "" when it was, None: not now, but it may be later."""
     try:
         if one.what == "pause":
             operations.pause(here, [one.worker], why=one.why, who=one.who)

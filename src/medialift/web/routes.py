@@ -32,6 +32,7 @@ from medialift.web.api import (
     queue,
     queue_actions,
     status,
+    worker_actions,
     workers,
 )
 
@@ -67,6 +68,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     notifications.router,
     posters.router,
     queue_actions.router,
+    worker_actions.router,
     live.router,
 )
 """Each module of the API and each page has a `router` here."""

@@ -8,11 +8,11 @@ from typing import Annotated, Any, Literal
 from fastapi import APIRouter, Form, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from medialift.errors import Permanent
-from medialift.healing import history, requests
-from medialift.queueing import workers
-from medialift.web import auditing, crew, paging
-from medialift.web.access.gate import Actor, Reader
+from medialift.healing import history
+from medialift.web import crew, paging
+from medialift.web.access.gate import Reader
+from medialift.web.actions import workers as actions
+from medialift.web.actions.acting import Acts
 from medialift.web.context import Connected, Within
 from medialift.web.given import Name, Word
 from medialift.web.pages import back, page
@@ -77,33 +77,30 @@ def workers_page(
     )
 
 
-@router.post("/drain")
-def drain_worker(
-    request: Request, caller: Actor, connection: Connected, name: Annotated[Name, Form()]
-) -> Response:
-    """Have it finish what it has in hand and end; what runs it starts it again."""
-    asked = workers.drain(connection, name=name, who=auditing.who(caller))
-    told = f"{name} ends when it has finished what it has in hand" if asked else f"{name} ends already"
-    if not asked and name not in {one.name for one in workers.listed(connection)}:
-        raise Missing("There is no such worker", name)
-    return back(request, "/workers", f"{told}.")
-
-
 @router.post("/{what}")
 def ask_of_worker(
     request: Request,
-    caller: Actor,
-    connection: Connected,
-    what: Literal["pause", "release"],
+    acting: Acts,
+    what: Literal["pause", "release", "withdraw", "drain"],
     name: Annotated[Name, Form()],
     why: Annotated[Word, Form()] = "",
 ) -> Response:
-    """Ask the healing of its host to pause or release it."""
-    try:
-        host = requests.ask(connection, name, what, who=auditing.who(caller), why=why.strip())
-    except Permanent as error:
-        raise Missing(error.what, error.subject) from error
-    return back(request, "/workers", f"The healing of {host} is asked to {what} {name}.")
+    """What the buttons do."""
+    match what:
+        case "drain":
+            asked = actions.drain(acting, name)
+            told = (
+                f"{name} ends when it has finished what it has in hand"
+                if asked.changed
+                else f"{name} has ended"
+            )
+        case "withdraw":
+            asked = actions.withdraw(acting, name)
+            told = "It is asked for no more" if asked.changed else "Nothing was asked for any more"
+        case "pause" | "release":
+            asked = actions.ask(acting, name, what, why)
+            told = f"The healing of {asked.host} is asked to {what} {name}"
+    return back(request, "/workers", f"{told}.")
 
 
 def _what(given: str) -> str | None:

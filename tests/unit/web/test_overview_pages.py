@@ -220,6 +220,36 @@ def test_a_person_asks_the_healing_of_a_host_and_is_named_in_the_audit(house):
     assert "the healing of attic does it in its next round" in house.shown("/workers")
 
 
+def test_what_was_asked_of_a_worker_can_be_taken_back_until_it_is_done(house):
+    house.worker("attic@1")
+    house.client.post("/workers/pause", data={"name": "attic@1"})
+    assert "Ask no more" in house.shown("/workers")
+    assert "asked for no more" in house.client.post("/workers/withdraw", data={"name": "attic@1"}).text
+    assert house.read(requests.listed) == []
+    assert "Nothing was asked" in house.client.post("/workers/withdraw", data={"name": "attic@1"}).text
+    assert [row.what for row in house.run("select what from event order by id")] == [
+        "ask to pause",
+        "ask no more",
+    ]
+
+
+def test_programs_ask_the_same_of_workers(house):
+    house.worker("attic@1")
+    for what, changed, host in (
+        ("pause", True, "attic"),
+        ("release", True, "attic"),
+        ("withdraw", True, ""),
+        ("withdraw", False, ""),
+        ("drain", True, ""),
+        ("drain", False, ""),
+    ):
+        answer = house.client.post(f"/api/v1/workers/attic@1/{what}")
+        assert (answer.status_code, answer.json()) == (200, {"changed": changed, "host": host})
+        assert house.client.post(f"/api/v1/workers/nobody/{what}").status_code == 404
+        assert house.client.post(f"/api/v1/workers/%00/{what}").status_code == 422
+    assert house.client.post("/api/v1/workers/attic@1/pause", json={"way": "?"}).status_code == 422
+
+
 def test_a_worker_is_asked_to_end_when_it_has_finished_what_it_has_in_hand(house):
     house.worker("attic@1")
     assert house.client.post("/workers/drain", data={"name": "attic@1"}).status_code == 200
@@ -234,6 +264,7 @@ BAD_FORMS: list[tuple[str, dict[str, str], int]] = [
     ("/workers/pause", {}, 422),
     ("/workers/pause", {"name": "a\0b"}, 422),
     ("/workers/pause", {"name": "x" * 600}, 422),
+    ("/workers/withdraw", {"name": "nobody"}, 404),
     ("/workers/destroy", {"name": "attic@1"}, 422),
 ]
 
