@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
 
 from medialift.errors import Permanent, Unsafe
-from medialift.posters import operations
+from medialift.posters import operations, working
 from medialift.posters.selection import Selection
+from medialift.queueing.outcome import Bounds
+from medialift.settings import DiagnosticsSettings
 from sandbox.jellyfin.faults import Fault
 from sandbox.jellyfin.media import Media, png
 from tests.poster_world import Posters, poster_world
@@ -309,6 +312,44 @@ def test_what_a_batch_replaced_is_put_back_where_it_was_and_where_nothing_was_no
         png("mine"),
         png("mine too"),
     }
+
+
+def test_what_a_worker_sent_that_did_not_live_to_tell_is_put_back_too(posters):
+    one, old = next(iter(everything(posters).items()))
+    batch = posters.upload({one: (mine := png("mine"))})
+    posters.faults(Fault("slow", method="POST", seconds=30))
+    worker = posters.spawn("first")
+    posters.until(lambda: posters.asked("POST") == 1)
+    worker.kill()
+    worker.wait()
+    # It arrived all the same.
+    posters.media.items[one].images["Primary"] = mine
+    posters.faults()
+    posters.until(lambda: posters.sweep() or posters.states() == {"ready": 1})
+    posters.run()
+    assert posters.states() == {"skipped": 1} and posters.asked("POST") == 1
+    operations.restore(posters.settings, batch=batch["id"])
+    posters.run()
+    assert posters.media.picture(one) == old
+
+
+def test_what_a_batch_asked_is_recorded_while_the_batch_debug_log_is_on(posters):
+    broken = next(iter(everything(posters)))
+    posters.faults(Fault("status", status=404, id=broken), Fault("reset", times=1))
+    batch = posters.download()
+    records = posters.root / "records"
+    settings = posters.settings.model_copy(
+        update={"diagnostics": DiagnosticsSettings(folder=records, batch_debug=True)}
+    )
+    working.work(settings, posters.database, "recorded", Bounds(until_done=True))
+    (file,) = records.glob("job_*.json")
+    assert file.name.startswith(f"job_posters-{batch['id']}_")
+    told = json.loads(file.read_text())
+    assert "sandbox-jellyfin-key" not in file.read_text()
+    assert told["environment"]["product"] == "Jellyfin"
+    statuses = [one.get("status") for one in told["requests"] if "/Images/" in one["url"]]
+    assert len(statuses) == posters.asked() == 9
+    assert statuses.count(404) == 1 and statuses.count(200) == 7
 
 
 def test_the_first_picture_is_put_back_after_several_uploads(posters):

@@ -20,10 +20,10 @@ _SUFFIXES = frozenset({*ENDINGS.values(), ".jpeg"})
 _MANY = 20
 
 _OF_BATCH = text("""
-select b.image, p.jellyfin_id as id, p.name, p.kind, i.result->>'replaced' as replaced
-  from poster_batch b join poster_item p on p.batch_id = b.id join item i on i.id = p.item_id
- where b.collection = :collection and b.id = :batch and i.state = 'done' and i.result ? 'replaced'
- order by i.id
+select b.image, p.jellyfin_id as id, p.name, p.kind, p.replaced
+  from poster_batch b join poster_item p on p.batch_id = b.id
+ where b.collection = :collection and b.id = :batch and p.replaced is not null
+ order by p.item_id
 """)
 _BATCH = text("select action from poster_batch where collection = :collection and id = :batch")
 _KEPT = """
@@ -123,7 +123,10 @@ def uploads(found: Files, entries: Sequence[Entry], image: str) -> list[Wanted]:
 
 
 def undo(connection: Connection, collection: str, batch: int) -> tuple[str, list[Wanted]]:
-    """What a batch replaced: the kind of picture, and what is to be put back.
+    """What a batch replaced, or may have: the kind of picture, and what is to be put back.
+
+    It goes by what was kept before each change, so also what was sent by an attempt that did not live to tell
+    is put back; what never arrived is there still, and is skipped.
 
     Raises:
         Permanent: there is no such batch, or it replaced nothing.

@@ -143,7 +143,6 @@ class PostersHandler:
 
     async def _one(self, lease: Lease, task: Task, options: dict[int, dict[str, Any]], crew: Crew) -> None:
         line = await self._lines.open(task.batch, options.get(task.batch, {}), crew.control.parallel)
-        line.users += 1
         try:
             async with line.slots:
                 if self._to_be_left(lease, crew):
@@ -271,7 +270,7 @@ class PostersHandler:
         _log.warning("Jellyfin is down, waiting until it answers: %s", self._breaker.why)
         crew.rest(_REST_SECONDS, "Jellyfin is down")
         crew.phase("waiting for Jellyfin")
-        task = asyncio.create_task(self._until_up(crew))
+        task = asyncio.create_task(self._until_up(crew), context=traffic.apart())
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 

@@ -64,7 +64,7 @@ class Lines:
         return batch in self._open
 
     async def open(self, batch: int, options: Mapping[str, Any], parallel: int | None) -> Line:
-        """The line of a batch, made when there is none.
+        """The line of a batch, made when there is none; who is done with it takes one from `users`.
 
         Args:
             parallel: pictures in flight, when somebody set that for the whole pipeline.
@@ -85,6 +85,7 @@ class Lines:
                 told,
             )
         self._open[batch] = line
+        line.users += 1
         idle = [one for one in self._open.values() if not one.users and one is not line]
         for one in idle[: max(0, len(self._open) - self._MOST)]:
             await self._open.pop(one.batch).jellyfin.close()

@@ -26,6 +26,11 @@ _KEEP = text("""
     values (:collection, :id, :image, :sha256, :size, :format, :path, :batch)
     on conflict (collection, jellyfin_id, image, sha256) do update
        set last_kept = now(), batch_id = :batch, path = :path""")
+# Of several attempts the first one saw what was there before the batch.
+_REPLACES = text(
+    "update poster_item set replaced = :sha256"
+    " where batch_id = :batch and jellyfin_id = :id and replaced is null"
+)
 _KEPT = text(
     "select sha256, size, format, path from poster_kept"
     " where collection = :collection and jellyfin_id = :id and image = :image and sha256 = :sha256"
@@ -78,6 +83,7 @@ def keep(connection: Connection, collection: str, id: str, image: str, batch: in
     connection.execute(
         _KEEP, {"collection": collection, "id": id, "image": image, "batch": batch, **vars(found)}
     )
+    connection.execute(_REPLACES, {"batch": batch, "id": id, "sha256": found.sha256})
 
 
 def kept(connection: Connection, collection: str, id: str, image: str, sha256: str) -> Kept | None:

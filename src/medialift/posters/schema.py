@@ -59,6 +59,7 @@ poster_item = Table(
     Column("jellyfin_id", Text, nullable=False),
     Column("name", Text, nullable=False, server_default=""),
     Column("kind", Text, nullable=False, server_default="", comment="Movie, Series …"),
+    Column("replaced", Text, comment="Hash of what the server had before; empty: none"),
     comment="Which picture an item of the queue is about",
 )
 Index("poster_item_batch", poster_item.c.batch_id, poster_item.c.item_id)

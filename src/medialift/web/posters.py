@@ -18,7 +18,16 @@ from medialift.posters.names import PIPELINE as NAME
 from medialift.queueing import control
 from medialift.web import paging
 from medialift.web.access.gate import Actor, Reader
-from medialift.web.api.posters import MOST_IDS, PosterItem, PosterOptions, PosterOrder, batch_of, begin, told
+from medialift.web.api.posters import (
+    MOST_IDS,
+    PosterItem,
+    PosterOptions,
+    PosterOrder,
+    batch_of,
+    begin,
+    status_of,
+    told,
+)
 from medialift.web.auditing import who
 from medialift.web.context import Connected, Context, Within
 from medialift.web.given import Id, Word
@@ -77,7 +86,7 @@ def posters_page(
     settings = within.settings.posters
     # What is fetched anew every few seconds does not ask Jellyfin.
     asked = choose and "part" not in request.query_params
-    now = standing.status(connection, settings.collection, batches_shown=_ROWS)
+    now = status_of(connection, within, _ROWS)
     return page(
         request,
         "posters.html",

@@ -15,7 +15,7 @@ from medialift.posters import status as standing
 from medialift.posters.batches import NOT_THERE
 from medialift.posters.preparing import Plan
 from medialift.posters.selection import Selection
-from medialift.posters.status import Batch
+from medialift.posters.status import Batch, Status
 from medialift.web import paging
 from medialift.web.access.gate import Actor, Reader
 from medialift.web.api.item_actions import Given
@@ -173,7 +173,7 @@ class PosterChanged(BaseModel):
 @router.get("")
 def read_posters(_: Reader, within: Within, connection: Connected) -> PosterStatus:
     """How it stands, with the newest batches."""
-    told = standing.status(connection, within.settings.posters.collection).to_dict()
+    told = status_of(connection, within, 10).to_dict()
     counts = {name: int(value) for name, value in told["items"].items()}
     return PosterStatus.model_validate({**told, "items": counts})
 
@@ -207,7 +207,14 @@ def list_poster_batches(
     """Batches, the newest first."""
     after = paging.decode(cursor, int)
     collection = within.settings.posters.collection
-    found = standing.batches(connection, collection, before=after[0] if after else None, limit=limit + 1)
+    if after is None:
+        found = within.kept.of(
+            connection,
+            ("poster batches", collection, limit),
+            lambda counting: standing.batches(counting, collection, limit=limit + 1),
+        ).value
+    else:
+        found = standing.batches(connection, collection, before=after[0], limit=limit + 1)
     shown, more = paging.page(found, limit)
     return Page[PosterBatch](items=list(map(told, shown)), next=paging.encode(shown[-1].id) if more else None)
 
@@ -298,18 +305,35 @@ def begin(within: Context, wanted: PosterOrder, by: str) -> Batch:
         return preparing.begin(connection, posters.collection, plan, who=by)
 
 
-def batch_of(connection: Connected, within: Context, id: int) -> Batch:
-    """A batch.
+def batch_of(connection: Connected, within: Context, id: int, *, fresh: bool = False) -> Batch:
+    """A batch; unless it must be fresh, of a large ledger as it stood some seconds ago.
 
     Raises:
         Missing: there is none.
     """
+    collection = within.settings.posters.collection
     try:
-        return standing.batch(connection, within.settings.posters.collection, id)
+        if not fresh:
+            return within.kept.of(
+                connection,
+                ("poster batch", collection, id),
+                lambda counting: standing.batch(counting, collection, id),
+            ).value
+        return standing.batch(connection, collection, id)
     except Permanent as error:
         if error.what != NOT_THERE:
             raise
         raise Missing(error.what, error.subject) from None
+
+
+def status_of(connection: Connected, within: Context, batches: int) -> Status:
+    """How it stands with the newest batches; of a large ledger, as it stood some seconds ago."""
+    collection = within.settings.posters.collection
+    return within.kept.of(
+        connection,
+        ("posters", collection, batches),
+        lambda counting: standing.status(counting, collection, batches_shown=batches),
+    ).value
 
 
 def told(batch: Batch) -> PosterBatch:
@@ -318,4 +342,6 @@ def told(batch: Batch) -> PosterBatch:
 
 
 def _changed(connection: Connected, within: Context, id: int, count: int) -> PosterChanged:
-    return PosterChanged(changed=bool(count), count=count, batch=told(batch_of(connection, within, id)))
+    return PosterChanged(
+        changed=bool(count), count=count, batch=told(batch_of(connection, within, id, fresh=True))
+    )

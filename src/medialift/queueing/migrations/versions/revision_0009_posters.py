@@ -56,6 +56,7 @@ def upgrade() -> None:
         _words("jellyfin_id"),
         _words("name", default=""),
         _words("kind", default="", comment="Movie, Series …"),
+        sa.Column("replaced", sa.Text, comment="Hash of what the server had before; empty: none"),
         sa.PrimaryKeyConstraint("item_id", name="poster_item_pk"),
         sa.ForeignKeyConstraint(
             ["item_id"], ["item.id"], name="poster_item_item_id_of_item", ondelete="CASCADE"
