@@ -44,8 +44,8 @@ select i.id, p.batch_id as batch, p.jellyfin_id, p.name, p.kind, i.state, i.atte
        i.error_text, i.result, i.changed, i.not_before, b.action, b.image
   from poster_item p join item i on i.id = p.item_id join poster_batch b on b.id = p.batch_id
  where b.collection = :collection and (cast(:batch as bigint) is null or p.batch_id = :batch)
-   and i.state = any(:states) and i.id > :after
- order by i.id limit :limit
+   and i.state = any(:states) and p.item_id > :after
+ order by p.item_id limit :limit
 """)
 _LATEST = text("select max(id) from poster_batch where collection = :collection")
 
