@@ -6,7 +6,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from starlette.responses import Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 import medialift
 from medialift.foundation.waiting import Clock, SystemClock
@@ -33,13 +33,25 @@ class _Assets(StaticFiles):
         return answer
 
 
+class _Beneath:
+    """Has addresses told as they are beneath the path under which a proxy serves the dashboard.
+
+    The proxy may take that path away, or leave it: Starlette looks for it and knows both.
+    """
+
+    def __init__(self, app: ASGIApp, base_path: str) -> None:
+        self._app, self._base_path = app, base_path
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._app({**scope, "root_path": self._base_path}, receive, send)
+
+
 def create(settings: Settings, database: Database, *, clock: Clock | None = None) -> FastAPI:
     """The dashboard of a ledger. Nothing is sent to it yet."""
     app = FastAPI(
         title="medialift",
         version=medialift.__version__,
         description=description.TEXT,
-        root_path=settings.dashboard.base_path,
         openapi_url="/api/v1/openapi.json",
         # Their pages come from another host; ours are made from the same description.
         docs_url=None,
@@ -64,6 +76,7 @@ def create(settings: Settings, database: Database, *, clock: Clock | None = None
     app.mount("/static", _Assets(directory=rendering.STATIC), "static")
     app.add_middleware(Hardened)
     app.add_middleware(Measured, figures=figures)
+    app.add_middleware(_Beneath, base_path=settings.dashboard.base_path)
     return app
 
 
