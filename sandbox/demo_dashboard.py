@@ -122,6 +122,8 @@ def run(demo: Demo, *, once: bool) -> None:
                 demo.expect(bursts.posted(demo.address, token), "nothing of the bursts was taken")
             with demo.step("every page answers"):
                 _look(demo)
+            with demo.step("its figures are those of the commands"):
+                _compare(demo, token)
             if not once:
                 _show(demo, database, bookshelf, crew)
 
@@ -157,6 +159,24 @@ def _look(demo: Demo) -> None:
             answer = client.get(place.path)
             demo.expect(answer.status_code == 200, f"{place.title}: {place.path} says {answer.status_code}")
             demo.expect("<h1" in answer.text, f"{place.title}: {place.path} is no page")
+
+
+def _compare(demo: Demo, token: str) -> None:
+    """What the API tells, beside what the commands tell of the same."""
+    bearer = {"Authorization": f"Bearer {token}"}
+    told = httpx.get(f"{demo.address}/api/v1/status", headers=bearer, timeout=_LOOK_SECONDS).json()
+    items = {one["pipeline"]: one["items"] for one in told["queues"]}
+    book_status = book_operations.status(Options(config=demo.file))["status"]
+    by_command = {name: items["books"].get(name) for name in book_status["items"]}
+    demo.expect(by_command == book_status["items"], f"books: {by_command} and {book_status['items']}")
+    given = settings_of.load(demo.file).settings
+    audiobook_status = audiobook_operations.status(given)["status"]
+    depth: dict[str, int] = {}
+    for stage in audiobook_status["queue_depth"].values():
+        for state, count in stage.items():
+            depth[state] = depth.get(state, 0) + count
+    shown = {state: items["audiobooks"].get(state) for state in depth}
+    demo.expect(shown == depth, f"audiobooks: {shown} and {depth}")
 
 
 def _show(demo: Demo, database: Database, bookshelf: Standin, crew: list[Played]) -> None:
