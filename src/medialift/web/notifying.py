@@ -82,9 +82,12 @@ def waiting(connection: Connection) -> list[dict[str, Any]]:
 
 
 def wanted_by(known: list[Destination]) -> dict[str, list[tuple[Event, list[int]]]]:
-    """{category: [(event, numbers of the destinations that hear of it)]}."""
+    """{category: [(event, numbers of the destinations that hear of it)]}; one that is wrong hears nothing."""
     return {
-        category: [(event, [one.number for one in known if event.value in one.events]) for event in events]
+        category: [
+            (event, [one.number for one in known if event.value in one.events and not one.problem])
+            for event in events
+        ]
         for category, events in notify.CATEGORIES.items()
     }
 
