@@ -25,8 +25,8 @@ Count = Callable[[Connection], T]
 
 SMALL_BYTES = 1_000_000
 """Of the table of items: some 6,000 of them, which are counted within 20 ms."""
-# Counting takes a tenth of one processor at most, and what nobody asked for is not shown as of long ago.
-_SHARE, _FRESH_SECONDS, _OLDEST_SECONDS = 10.0, 1.0, 60.0
+# Each takes a twentieth of one processor at most, and what nobody asked for is not shown as of long ago.
+_SHARE, _FRESH_SECONDS, _OLDEST_SECONDS = 20.0, 1.0, 60.0
 _COUNT_SECONDS = 60
 
 _log = logging.getLogger(__name__)
