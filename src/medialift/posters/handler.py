@@ -270,7 +270,7 @@ class PostersHandler:
         _log.warning("Jellyfin is down, waiting until it answers: %s", self._breaker.why)
         crew.rest(_REST_SECONDS, "Jellyfin is down")
         crew.phase("waiting for Jellyfin")
-        task = asyncio.create_task(self._until_up(crew), context=traffic.apart())
+        task = asyncio.create_task(self._until_up(crew))
         self._beside.add(task)
         task.add_done_callback(self._beside.discard)
 

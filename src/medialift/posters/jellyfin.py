@@ -146,7 +146,7 @@ class Jellyfin:
 
     async def answers(self) -> bool:
         """Whether it is up, asked outside of all turns."""
-        with suppress(MedialiftError):
+        with suppress(MedialiftError), traffic.unrecorded():
             await self._send("GET", "/System/Ping", turn=False, seconds=min(self._timeout, _PING_SECONDS))
             return True
         return False
@@ -279,7 +279,7 @@ class Jellyfin:
         except httpx.HTTPError as error:
             away = _NeverSent if isinstance(error, _NOT_SENT) else Away
             raise away(
-                f"Jellyfin cannot be reached ({type(error).__name__})", address, "It is asked again"
+                f"Jellyfin cannot be reached ({type(error).__name__})", address, "See whether it runs"
             ) from None
         except httpx.InvalidURL:
             raise Permanent("The address of Jellyfin is none", self.url, "Correct posters.url") from None

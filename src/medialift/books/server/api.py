@@ -26,6 +26,7 @@ from medialift.books.server.answers import (
 from medialift.books.server.multipart import Envelope
 from medialift.books.server.session import Session
 from medialift.books.server.socket import TaskSocket
+from medialift.diagnostics import traffic
 from medialift.errors import Transient
 
 _PAGE = 100
@@ -75,8 +76,9 @@ class Server:
     async def healthy(self) -> bool:
         """Whether both halves of it answer: one that needs its database, and the one that takes tasks."""
         try:
-            answers.raise_for_status(await self.session.get("/api/languages"))
-            await self.socket.open()
+            with traffic.unrecorded():
+                answers.raise_for_status(await self.session.get("/api/languages"))
+                await self.socket.open()
         except Transient:
             return False
         return True

@@ -16,9 +16,9 @@ A worker has one `Recorder`, follows the switch with it, and says which work is 
     recorder.close()                                                    # in the handler's `close`
 
 `recording` yields the record, or None while the switch is off; `record.note(product="Jellyfin", version=…)`
-keeps what is known of the server. Tasks that begin in the block belong to it; a thread of a pool does only
-when the block is within it. A request that is sent again after a failure is numbered as the next attempt by
-itself, by its item, method and address.
+keeps what is known of the server. Tasks that begin in the block belong to it, a thread of a pool does only
+when the block is within it, and what is asked within `traffic.unrecorded()` does not. A request that is sent
+again after a failure is numbered as the next attempt by itself, by its item, method and address.
 
 Nothing is recorded of bodies but the beginning of those of errors, and secrets are masked before anything is
 written.
@@ -28,7 +28,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medialift.diagnostics.traffic.current import about, current_record
+from medialift.diagnostics.traffic.current import about, current_record, unrecorded
 from medialift.diagnostics.traffic.record import Record
 from medialift.diagnostics.traffic.recorder import Recorder
 
@@ -39,7 +39,16 @@ if TYPE_CHECKING:
 
     _C = TypeVar("_C", httpx.Client, httpx.AsyncClient)
 
-__all__ = ["Record", "Recorder", "about", "async_transport", "current_record", "transport", "watch"]
+__all__ = [
+    "Record",
+    "Recorder",
+    "about",
+    "async_transport",
+    "current_record",
+    "transport",
+    "unrecorded",
+    "watch",
+]
 
 # A worker of books has another client, and its memory is counted: httpx is loaded by who has one of its own.
 

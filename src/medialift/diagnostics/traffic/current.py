@@ -36,6 +36,16 @@ def within(one: Record) -> Iterator[None]:
 
 
 @contextmanager
+def unrecorded() -> Iterator[None]:
+    """Requests of the block belong to no job, such as those that ask whether a server is up at all."""
+    before = _record.set(None)
+    try:
+        yield
+    finally:
+        _record.reset(before)
+
+
+@contextmanager
 def about(key: str) -> Iterator[None]:
     """All requests of the block are about this item of the job."""
     before = _item.set(key)
