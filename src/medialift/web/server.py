@@ -16,7 +16,7 @@ from medialift.foundation.waiting import wait_until
 from medialift.queueing.database import Database
 from medialift.queueing.readiness import notify
 from medialift.settings import Settings
-from medialift.web import app
+from medialift.web import app, totals
 from medialift.web.access import opening
 from medialift.web.live import Live
 
@@ -43,7 +43,12 @@ def run(settings: Settings) -> None:
                     "Nobody is set up yet: whoever is on this host may do everything, and nobody else "
                     "anything. Add a person with `medialift dashboard person add NAME --scope admin`"
                 )
-            _server(app.create(settings, database), alive=_alive).run([listening])
+            application = app.create(settings, database)
+            # Counting a large ledger takes seconds: who comes first need not wait for it.
+            Thread(
+                target=totals.warm, args=(application.state.context,), name="counting", daemon=True
+            ).start()
+            _server(application, alive=_alive).run([listening])
 
 
 @contextmanager

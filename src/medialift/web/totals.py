@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from medialift.audiobooks import metrics as audiobook_figures
 from medialift.audiobooks import stages
@@ -105,6 +107,16 @@ def of_audiobooks(within: Context, connection: Connection, collection: str) -> C
         lambda counting: audiobook_figures.read(counting, collection),
     )
     return Counted(audiobooks.status(connection, collection, figures.value), figures.at)
+
+
+def warm(within: Context) -> None:
+    """Have everything counted once; what cannot be counted now is counted when it is asked for."""
+    with suppress(SQLAlchemyError), within.database.engine.begin() as connection:
+        queues(within, connection)
+        for name in libraries(within, connection):
+            of_books(within, connection, name)
+        for name in intakes(within, connection):
+            of_audiobooks(within, connection, name)
 
 
 def libraries(within: Context, connection: Connection) -> list[str]:

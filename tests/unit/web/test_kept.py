@@ -11,8 +11,9 @@ from sqlalchemy.exc import DBAPIError
 
 from medialift.foundation.waiting import wait_until
 from medialift.queueing.database import Database
-from medialift.web import kept
+from medialift.web import kept, totals
 from medialift.web.kept import Kept
+from tests.dashboard_world import within
 
 
 def items(connection: Connection) -> int:
@@ -92,3 +93,23 @@ def test_a_count_that_fails_is_told_to_who_waits_and_made_again_for_the_next(dat
     with pytest.raises(DBAPIError):
         ask(counts, broken)
     assert ask(counts).value == 0
+
+
+def test_what_was_counted_at_the_start_nobody_waits_for(database: Database):
+    add(database)
+    with within(database) as client:
+        context = client.app.state.context
+        context.kept.small = 0
+        totals.warm(context)
+        counts: list[str] = []
+        with database.engine.begin() as connection:
+            told = context.kept.of(connection, ("counts", "books", "calibre"), counts.append)
+        assert told.value.total == 1 and counts == []
+
+
+def test_a_ledger_that_is_away_at_the_start_is_counted_when_it_is_asked_for(postgres):
+    url = postgres.fresh()
+    with Database(url) as gone, within(gone) as client:
+        postgres.drop(url)
+        totals.warm(client.app.state.context)
+        assert client.get("/api/v1/status").status_code == 503
