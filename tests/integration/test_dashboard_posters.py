@@ -122,5 +122,7 @@ def test_the_page_chooses_begins_and_shows_a_batch_without_scripts(web, posters)
     assert page.status_code == 200 and "per_request" in page.text
     assert "Batch" in web.get("/posters").text
     assert web.get("/posters", params={"part": "rows"}).status_code == 200
+    none = {name: value for name, value in asked.items() if name != "ids"}
+    assert web.post("/posters/batches", data=none).status_code == 400
     all_of_it = web.post("/posters/batches", data={**asked, "everything": "true"}, follow_redirects=False)
     assert all_of_it.status_code == 303 and posters.states() == {"ready": 7}

@@ -77,9 +77,11 @@ def refused(response: httpx.Response, address: str) -> MedialiftError | None:
         return Missing(f"Jellyfin has no such item or picture ({said})", address, "Rescan the library")
     if status in (429, 503):
         pause = retry_after(response.headers.get("retry-after"), datetime.now(UTC))
-        return Busy(f"Jellyfin has too much to do ({said})", address, "It is asked again later", pause)
+        return Busy(
+            f"Jellyfin has too much to do ({said})", address, "Ask it less: see posters.interval", pause
+        )
     if status in (408, 425) or status >= 500:
-        return Broken(f"Jellyfin fails ({said})", address, "It is asked again; see its own log")
+        return Broken(f"Jellyfin fails ({said})", address, "See its own log")
     if 300 <= status < 400:
         # It would take the key elsewhere.
         return Permanent(

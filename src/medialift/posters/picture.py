@@ -92,7 +92,11 @@ def examine(file: Path, body: bytes) -> Picture:
     if format is None:
         raise Unusable("What came is no picture", _begins(body), "See what the server says to a browser")
     if not whole(body, format):
-        raise Unusable("A picture is cut off", f"{format}, {len(body)} bytes", "It is asked for again")
+        raise Unusable(
+            "A picture is cut off",
+            f"{format}, {len(body)} bytes",
+            "See the picture in Jellyfin; a proxy may cut what it sends",
+        )
     width, height = _decoded(file, format)
     return Picture(format, digest(body), len(body), width, height)
 
@@ -124,7 +128,11 @@ def _decoded(file: Path, format: Format) -> tuple[int, int]:
     width, height = (_number(stream.get(name)) for name in ("width", "height"))
     if not told.ok or wrong or not (width and height and _number(stream.get("nb_read_frames"))):
         why = wrong[0].split("] ", 1)[-1][:200] if wrong else "nothing of it could be decoded"
-        raise Unusable("A picture is damaged", f"{format}: {why}", "It is asked for again")
+        raise Unusable(
+            "A picture is damaged",
+            f"{format}: {why}",
+            "See the picture in Jellyfin; a proxy may cut what it sends",
+        )
     return width, height
 
 

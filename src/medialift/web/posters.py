@@ -33,6 +33,7 @@ from medialift.web.context import Connected, Context, Within
 from medialift.web.given import Id, Word
 from medialift.web.pages import back, page
 from medialift.web.paging import CursorText
+from medialift.web.problems import Problem
 
 router = APIRouter(prefix="/posters", include_in_schema=False)
 
@@ -113,7 +114,9 @@ def begin_from_page(
     request: Request, asking: Actor, within: Within, order: Annotated[Order, Form()]
 ) -> RedirectResponse:
     """Begin a batch: of the items that were chosen, or of all that the search found."""
-    of_all = order.action == "download" and (order.everything or not order.ids)
+    if order.action == "download" and not (order.everything or order.ids):
+        raise Problem(400, "No item is chosen", "", "Tick some, or take all that were found")
+    of_all = order.action == "download" and order.everything
     made = begin(
         within,
         PosterOrder(
