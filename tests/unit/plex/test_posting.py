@@ -129,6 +129,19 @@ def test_its_end_comes_with_the_report(house: httpx.Client, artifacts: Path) -> 
     assert "Movies" in house.get(f"/api/v1/bursts/{post.id}/report.html").text
 
 
+def test_a_burst_that_is_run_again_goes_on_again_and_ends_as_it_then_ends(
+    house: httpx.Client, artifacts: Path
+) -> None:
+    there = dashboard(house.base_url)
+    for outcome, told in (("failed", "failed"), (None, "running"), ("ok", "ok")):
+        if outcome is None:
+            go_on(artifacts, "preflight")
+        else:
+            end(artifacts, outcome)
+        there.tell("again", posted(artifacts))
+        assert bursts(house)[0]["state"] == told
+
+
 def test_its_id_is_the_library_and_when_it_began(artifacts: Path) -> None:
     (artifacts / "journal.jsonl").write_text('{"at": 1700000000.5, "phase": "preflight", "event": "start"}\n')
     assert posted(artifacts).id == "home-20231114T221320Z"
@@ -330,7 +343,6 @@ class Followed:
             self.ended.append(
                 follow(
                     path,
-                    "destroy",
                     lambda: of_burst(path, library="home"),
                     Outbox(artifacts / "outbox"),
                     dashboard(url),

@@ -16,8 +16,6 @@ from medialift.foundation.signals import stoppable
 from medialift.foundation.units import parse_duration
 from medialift.plex.posting import Dashboard, Delivered, Outbox, Post, follow, of_burst, of_import
 
-_LAST_PHASE = "destroy"
-
 
 def post_journal(
     context: typer.Context,
@@ -64,7 +62,7 @@ def post_journal(
             stop = Event()
             ended = stoppable(
                 lambda: follow(
-                    journal, _LAST_PHASE, post, box, dashboard,
+                    journal, post, box, dashboard,
                     every=between, at_most=longest, heard=lambda one: _note(run, one), stop=stop,
                 ),
                 stop,

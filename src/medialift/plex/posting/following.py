@@ -13,7 +13,7 @@ from medialift.foundation.journal import RUNNING
 from medialift.foundation.waiting import Clock, SystemClock
 from medialift.plex.posting.dashboard import Dashboard
 from medialift.plex.posting.outbox import Delivered, Outbox
-from medialift.plex.posting.post import Post
+from medialift.plex.posting.post import LAST, Post
 
 Ended = Literal["told", "time", "busy"]
 _LONGEST_SECONDS = 600.0
@@ -21,7 +21,6 @@ _LONGEST_SECONDS = 600.0
 
 def follow(
     path: Path,
-    last: str,
     post: Callable[[], Post | None],
     outbox: Outbox,
     dashboard: Dashboard,
@@ -36,7 +35,6 @@ def follow(
 
     Args:
         path: the journal. One that was set aside meanwhile has ended.
-        last: the phase that it ends with.
         post: what it says now.
         every: seconds between two looks; doubled, up to ten minutes, while nothing can be told.
         heard: told of each delivery.
@@ -54,7 +52,7 @@ def follow(
         seen, wait = -1, every
         while True:
             size = path.stat().st_size if path.exists() else seen
-            ended = _ended(path, last)
+            ended = _ended(path)
             if size != seen and (found := post()) is not None:
                 outbox.put(found)
             seen = size
@@ -78,7 +76,7 @@ def _deliver(outbox: Outbox, dashboard: Dashboard, heard: Callable[[Delivered], 
     return any(not one.ok and not one.refused for one in delivered)
 
 
-def _ended(path: Path, last: str) -> bool:
+def _ended(path: Path) -> bool:
     """Whether a journal has come to its end: that of a run that died has not."""
     try:
         phases = journal.phases(path)
@@ -86,4 +84,4 @@ def _ended(path: Path, last: str) -> bool:
         return True
     if not phases:
         return not path.exists()
-    return any(one.name == last for one in phases) and all(one.outcome != RUNNING for one in phases)
+    return any(one.name == LAST for one in phases) and all(one.outcome != RUNNING for one in phases)

@@ -11,10 +11,12 @@ from typing import Any, Literal
 
 from medialift.errors import Permanent
 from medialift.foundation import journal
-from medialift.foundation.journal import START, Entry
+from medialift.foundation.journal import FAILED, OK, RUNNING, START, Entry, Phase
 from medialift.plex.report import Report, build, load_inputs
 
-IMPORT = "import"
+IMPORT, LAST = "import", "destroy"
+"""What home's part of a journal begins with, and what a burst ends with."""
+
 _LONGEST_DATA = 15_000
 _LONGEST_TEXT = 4_000
 _MOST_READS = 10_000
@@ -83,11 +85,15 @@ def of_burst(
     lines = journal.entries(path)
     if not lines:
         return None
-    told: dict[str, Any] = {"library": library, **(known or {})}
+    given = {
+        "library": library,
+        **{name: one for name, one in (known or {}).items() if one not in (None, "")},
+    }
     if inputs:
         report = build(load_inputs(inputs))
-        told |= {"outcome": report.outcome, "report": _report(report)}
-    given = {name: value for name, value in told.items() if value not in (None, "")}
+        given |= {"outcome": report.outcome, "report": _report(report)}
+    elif (outcome := _outcome(journal.phases_of(lines))) is not None:
+        given["outcome"] = outcome
     return Post(_named(library, lines[0].at), "controller", _numbered(lines), given)
 
 
@@ -106,6 +112,19 @@ def of_import(path: Path, *, library: str, archive: str = "") -> Post | None:
     last = lines[begun[-1] :]
     numbered = _numbered(last, first=begun[-1] + 1)
     return Post(_named(library, last[0].at), "home", numbered, {"library": library}, archive)
+
+
+def _outcome(phases: Sequence[Phase]) -> str | None:
+    """How a burst ended, as far as its phases tell: "" while it goes on, also again; None: it is not known.
+
+    A phase that failed and ended well when it was tried again is no failure.
+    """
+    last = {phase.name: phase.outcome for phase in phases}
+    if RUNNING in last.values():
+        return ""
+    if LAST not in last:
+        return None
+    return FAILED if FAILED in last.values() else OK
 
 
 def _named(library: str, at: float) -> str:

@@ -168,7 +168,9 @@ class ToldJournal(_Told):
     library: Word | None = None
     mode: Literal["delta", "scratch"] | None = None
     zone: Word | None = None
-    outcome: Literal["ok", "failed"] | None = Field(default=None, description="Only when it is over")
+    outcome: Literal["ok", "failed", ""] | None = Field(
+        default=None, description="When it is over; empty when it goes on again"
+    )
     cost_eur: Amount | None = None
     budget_eur: Amount | None = None
     instance: Small | None = None
