@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from medialift.cli.app import app
 from sandbox.jellyfin.faults import Fault
 from sandbox.jellyfin.media import png
 
@@ -20,14 +20,10 @@ def medialift(posters):
     config.write_text(f'[database]\nurl = "{posters.database.url}"\n[posters]\n' + "\n".join(lines) + "\n")
     config.chmod(0o600)
 
-    def run(*words: str):
-        done = subprocess.run(
-            [sys.executable, "-m", "medialift", "--config", str(config), "--json", "posters", *words],
-            capture_output=True,
-            text=True,
-            timeout=90,
-        )
-        return done.returncode, json.loads(done.stdout) if done.stdout.strip() else done.stderr
+    def run(*words: str, as_json: bool = True):
+        line = ["--config", str(config), *(["--json"] if as_json else []), "posters", *words]
+        done = CliRunner().invoke(app, line)
+        return done.exit_code, json.loads(done.stdout) if as_json else done.stdout
 
     return run
 
@@ -90,3 +86,16 @@ def test_bad_input_is_refused_and_begins_nothing(posters, medialift, words):
     code, told = medialift(*words)
     assert code in (1, 2) and told["error"]["hint"]
     assert posters.rows("select count(*) from poster_batch")[0][0] == 0
+
+
+def test_people_read_counts_reasons_and_what_to_do(posters, medialift):
+    broken = next(iter(posters.media.items))
+    posters.faults(Fault("status", status=404, id=broken))
+    code, shown = medialift("download", "--here", as_json=False)
+    assert code == 1
+    assert "7 done, 1 failed" in shown and "medialift posters failed" in shown
+    assert "404" in medialift("failed", as_json=False)[1]
+    shown = medialift("status", as_json=False)[1]
+    assert "jellyfin: finished" in shown and "download Primary" in shown
+    assert "Movies" in medialift("libraries", as_json=False)[1]
+    assert "address" in medialift("check", as_json=False)[1]
