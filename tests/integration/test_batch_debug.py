@@ -56,7 +56,7 @@ def ended(worker: subprocess.Popen[str]) -> None:
 
 
 def asked(standin: Standin) -> int:
-    """Requests that were made for books: without those whether the server is up, and tasks and their socket."""
+    """Requests that were made for books: not whether it is up, and no tasks or their socket."""
     counted = standin.switches.requests()
     beside = ("TASK", "GET /ws", "GET /api/languages")
     return sum(counted[route] for route in counted if not route.startswith(beside))

@@ -52,7 +52,7 @@ def kept_elsewhere(wire: Traffic, database: Database) -> None:
     path = path.with_suffix(".jsonl")
     content = path.read_bytes()
     path.unlink()
-    finishing._keep(path.with_suffix(".json").name, content, database.engine)
+    finishing.keep(path.with_suffix(".json").name, content, database.engine)
 
 
 def test_nothing_was_recorded_and_it_is_off(client: TestClient) -> None:
@@ -187,7 +187,7 @@ def test_what_is_in_the_ledger_and_on_this_disk_counts_once(
 ) -> None:
     recorded(wire, "/ok/1")
     [path] = wire.files()
-    finishing._keep(path.name, path.read_bytes(), database.engine)
+    finishing.keep(path.name, path.read_bytes(), database.engine)
     assert len(client.get(f"{API}/status").json()["jobs"]) == 1
     assert client.get(f"{API}/job/posters-12/summary").json()["total_requests"] == 1
 
@@ -256,7 +256,7 @@ def test_a_clean_up_deletes_what_is_older_in_the_ledger_and_on_the_disk(
     recorded(wire, "/ok/1", job="old")
     recorded(wire, "/ok/1", job="new")
     for path in wire.files():
-        finishing._keep(path.name, path.read_bytes(), database.engine)
+        finishing.keep(path.name, path.read_bytes(), database.engine)
         if "_old_" in path.name:
             os.utime(path, (1, 1))
     with database.engine.begin() as connection:

@@ -46,7 +46,7 @@ def finish(record: Record, engine: Engine | None = None) -> Path | None:
         path = None
         if record.path is not None:
             path = _written(record.path, content)
-        _keep(names.name_of(record.job, record.started), content, engine)
+        keep(names.name_of(record.job, record.started), content, engine)
         return path
     finally:
         record.release()
@@ -139,13 +139,14 @@ def _settled(path: Path, at_most: int, engine: Engine | None) -> bool:
         told = reading.lines(path)
         content = document(told, BROKEN_OFF, at_most=at_most)
         _written(path, content)
-        _keep(path.with_suffix(".json").name, content, engine)
+        keep(path.with_suffix(".json").name, content, engine)
         return True
     finally:
         os.close(handle)
 
 
-def _keep(name: str, content: bytes, engine: Engine | None) -> None:
+def keep(name: str, content: bytes, engine: Engine | None) -> None:
+    """Put a document into the ledger; when that is away it stays on the disk alone."""
     if engine is None:
         return
     told: Mapping[str, Any] = json.loads(content)
