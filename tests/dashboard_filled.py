@@ -57,7 +57,7 @@ class House:
     def command(self, *words: str) -> str:
         """Run a command of medialift with the settings of this house; what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "medialift", "--config", str(self.folder / "medialift.toml"), *words],
+            self._line(*words),
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -66,6 +66,23 @@ class House:
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    @contextmanager
+    def running(self, *words: str) -> Iterator[None]:
+        """Have a command run for the length of a block, and end in order."""
+        log = self.folder / "running.log"
+        with log.open("a") as said:
+            process = subprocess.Popen(self._line(*words), stdin=subprocess.DEVNULL, stdout=said, stderr=said)
+        try:
+            yield
+            process.terminate()
+            assert process.wait(60) == 0, log.read_text()
+        finally:
+            process.kill()
+            process.wait()
+
+    def _line(self, *words: str) -> list[str]:
+        return [sys.executable, "-m", "medialift", "--config", str(self.folder / "medialift.toml"), *words]
 
     def state(self, item: int) -> str:
         return str(self.one("select state from item where id = :item", item=item))

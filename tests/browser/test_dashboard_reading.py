@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from medialift.web.navigation import PLACES
 from tests.browser import visits
-from tests.browser.visits import PHONE, Visit
+from tests.browser.visits import Visit
 from tests.dashboard_filled import House
 
 pytestmark = pytest.mark.xdist_group("dashboard")
@@ -93,19 +93,6 @@ def test_what_is_to_be_confirmed_is_left_by_escape(visit: Window, house: House) 
     page.keyboard.press("Escape")
     expect(question).to_have_count(0)
     assert house.one("select count(*) from item where state = 'cancelled'") == 0
-
-
-def test_the_menu_of_a_phone_opens_and_closes(visit: Window) -> None:
-    window = visit("cora")
-    window.look(PHONE)
-    page = window.open("/audit")
-    places = page.get_by_role("navigation", name="Places")
-    expect(places).to_be_hidden()
-    page.get_by_role("link", name="Menu", exact=True).click()
-    expect(places).to_be_visible()
-    places.get_by_role("link", name="Books", exact=True).click()
-    expect(page.get_by_role("heading", level=1)).to_have_text("Books")
-    expect(places).to_be_hidden()
 
 
 def test_live_parts_are_told_to_who_cannot_see_them_move(visit: Window) -> None:

@@ -97,3 +97,14 @@ def test_the_batch_debug_log_is_switched_on_and_its_summary_read(visit: Window, 
     page.get_by_role("link", name="Batch debug").click()
     page.get_by_role("button", name="Switch it off").click()
     expect(page.get_by_role("button", name="Switch it on")).to_be_visible()
+
+
+def test_posters_are_chosen_and_seen_coming(visit: Window, house: House) -> None:
+    page = visit("ben").open("/posters?choose=true&search=Film")
+    for name in ("Film 0001", "Film 0002"):
+        page.get_by_role("row").filter(has_text=name).get_by_role("checkbox").check()
+    page.get_by_role("button", name="Download the chosen").click()
+    expect(page.get_by_role("status").filter(has_text="has begun: 2 items")).to_be_visible()
+    expect(page.get_by_text("0 of 2")).to_be_visible()
+    with house.running("posters", "worker"):
+        expect(page.get_by_text("2 of 2")).to_be_visible()

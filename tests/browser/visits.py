@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,7 +47,7 @@ class Visit:
         self.page.set_default_timeout(_PATIENCE)
         self.page.on("request", lambda asked: self.requests.append(asked.url))
         self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        self.page.on("console", lambda said: self._heard(said.type, said.text))
+        self.page.on("console", lambda said: self._heard(said.type, said.text, said.location))
         self.page.on("response", lambda got: self._answered(got.status, got.url))
 
     def open(self, path: str) -> Page:
@@ -94,7 +94,8 @@ class Visit:
         self.look(width, dark=dark)
         file = SCREENSHOTS / f"{name}-{width}-{'dark' if dark else 'light'}.png"
         file.parent.mkdir(parents=True, exist_ok=True)
-        self.page.screenshot(path=file, full_page=True, animations="disabled")
+        # Without hiding the caret, which writes styles into fields: a part that is fetched anew keeps them.
+        self.page.screenshot(path=file, full_page=True, animations="disabled", caret="initial")
         return file
 
     def look(self, width: int, *, dark: bool = False) -> None:
@@ -102,10 +103,10 @@ class Visit:
         self.page.set_viewport_size({"width": width, "height": _HEIGHTS[width]})
         self.page.emulate_media(color_scheme="dark" if dark else "light")
 
-    def _heard(self, kind: str, said: str) -> None:
+    def _heard(self, kind: str, said: str, where: Mapping[str, Any]) -> None:
         # What was refused is in `refusals`, with its address.
         if kind in ("error", "warning") and "Failed to load resource" not in said:
-            self.complaints.append(f"{kind}: {said}")
+            self.complaints.append(f"{kind} at {where['url']}:{where['lineNumber']}: {said}")
 
     def _answered(self, status: int, url: str) -> None:
         if status >= 400:
