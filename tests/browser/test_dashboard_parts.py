@@ -50,7 +50,7 @@ def test_what_somebody_writes_is_not_taken_away(visit: Window, house: House):
     why = page.get_by_label("Why").first
     why.fill("the disk is")
     fetched: list[str] = []
-    page.on("requestfinished", lambda request: fetched.append(request.url))
+    page.on("request", lambda request: fetched.append(request.url))
     _finds(house, "It hangs while somebody writes")
     expect(page.get_by_text("It hangs while somebody writes", exact=True)).to_be_visible()
     expect(why).to_have_value("the disk is")
