@@ -43,13 +43,10 @@ def recorded(posters: Posters, *faults: Fault) -> dict[str, Any]:
     before = posters.asked()
     given = PostersSettings(**posters.given)
     recorder = Recorder(
-        DiagnosticsSettings(folder=posters.root / "records"),
+        DiagnosticsSettings(folder=posters.root / "records", batch_debug=True),
         pipeline="posters",
         secrets=secrets(posters.settings),
-        on=lambda: True,
     )
-    # The switch is not what is asked for here: it stays on whatever the ledger says.
-    recorder._always = True
     worker = Worker(
         posters.database,
         PostersHandler(given, backoff=Backoff(given.retry_base, 0.2), recorder=recorder),
