@@ -42,6 +42,11 @@ def test_a_batch_is_foreseen_begun_and_told_of(posters, module):
     assert not told["changed"] and told["batch"]["states"] == {"done": 6}
 
 
+def test_a_survey_that_was_left_empty_means_everything(posters, module):
+    assert module("download", check=True, libraries="", ids="")["batch"]["total"] == 8
+    assert module("download", check=True, libraries="Movies, Shows")["batch"]["total"] == 8
+
+
 def test_a_batch_that_is_waited_for_fails_the_task_when_something_failed(posters, module):
     broken = next(iter(posters.media.items))
     posters.faults(Fault("status", status=404, id=broken))

@@ -113,7 +113,9 @@ def _counted(states: Mapping[str, int]) -> str:
 
 
 def _selection(options: Mapping[str, Any]) -> Selection:
-    return Selection.of(libraries=options["libraries"], search=options["search"], ids=options["ids"])
+    # A survey that was left empty gives a list of one empty word.
+    libraries, ids = ([one for one in options[name] if one.strip()] for name in ("libraries", "ids"))
+    return Selection.of(libraries=libraries, search=options["search"], ids=ids)
 
 
 def _folder(options: Mapping[str, Any]) -> Path | None:
