@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +41,8 @@ def _begun(settings: Settings, action: str, options: Mapping[str, Any]) -> dict[
     if action == "download":
         return operations.download(settings, _selection(options), image=image, replace=options["replace"])
     if action == "upload":
-        return operations.upload(settings, folder=_folder(options), ids=options["ids"], image=image)
-    return operations.restore(settings, batch=options["batch"], ids=options["ids"], image=image)
+        return operations.upload(settings, folder=_folder(options), ids=_words(options["ids"]), image=image)
+    return operations.restore(settings, batch=options["batch"], ids=_words(options["ids"]), image=image)
 
 
 def _predicted(settings: Settings, action: str, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -50,9 +50,11 @@ def _predicted(settings: Settings, action: str, options: Mapping[str, Any]) -> d
     if action == "download":
         plan = preparing.download(posters, _selection(options), image=image, replace=options["replace"])
     elif action == "upload":
-        plan = preparing.upload(posters, folder=_folder(options), ids=options["ids"], image=image)
+        plan = preparing.upload(posters, folder=_folder(options), ids=_words(options["ids"]), image=image)
     else:
-        plan = operations.planned_restore(settings, batch=options["batch"], ids=options["ids"], image=image)
+        plan = operations.planned_restore(
+            settings, batch=options["batch"], ids=_words(options["ids"]), image=image
+        )
     told = {"action": action, "image": plan.image, "total": len(plan.wanted)}
     after = f"{len(plan.wanted)} items\n"
     return {"changed": bool(plan.wanted), "batch": told, "diff": {"before": "", "after": after}}
@@ -113,9 +115,14 @@ def _counted(states: Mapping[str, int]) -> str:
 
 
 def _selection(options: Mapping[str, Any]) -> Selection:
-    # A survey that was left empty gives a list of one empty word.
-    libraries, ids = ([one for one in options[name] if one.strip()] for name in ("libraries", "ids"))
-    return Selection.of(libraries=libraries, search=options["search"], ids=ids)
+    return Selection.of(
+        libraries=_words(options["libraries"]), search=options["search"], ids=_words(options["ids"])
+    )
+
+
+def _words(given: Sequence[str]) -> list[str]:
+    """Words as they are meant: a survey gives "Movies, Shows", and one empty word when it was left empty."""
+    return [one.strip() for one in given if one.strip()]
 
 
 def _folder(options: Mapping[str, Any]) -> Path | None:
