@@ -41,7 +41,7 @@ from medialift.web.access import people, tokens
 from medialift.web.navigation import PLACES
 from medialift.web.server import serving
 from sandbox import steps
-from sandbox.house import audiobooks, books, bursts, healing, posters
+from sandbox.house import audiobooks, books, bursts, healing, notices, posters
 from sandbox.house.books import Played
 from sandbox.jellyfin.server import Jellyfin
 from sandbox.mybookshelf.running import Standin, running
@@ -78,6 +78,7 @@ def world(demo: Demo) -> Iterator[tuple[Settings, Standin, Jellyfin]]:
         catalogue = stack.enter_context(audiobooks.catalogue())
         bookshelf = stack.enter_context(running(demo.folder / "bookshelf"))
         jellyfin, jellyfin_url = stack.enter_context(posters.server())
+        _, notify = stack.enter_context(notices.listener())
         told: dict[str, Any] = {
             "database": {"embedded": str(demo.folder / "ledger")},
             "books": {
@@ -93,6 +94,7 @@ def world(demo: Demo) -> Iterator[tuple[Settings, Standin, Jellyfin]]:
             "audiobooks": audiobooks.settings(demo.folder / "audiobooks", catalogue),
             "posters": posters.settings(demo.folder / "posters", jellyfin_url),
             "diagnostics": {"folder": str(demo.folder / "diagnostics"), "batch_debug": True},
+            "notify": notify,
             "dashboard": {"port": demo.port},
         }
         demo.file.touch(mode=0o600)

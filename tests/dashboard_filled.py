@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,8 @@ from medialift.queueing.database import Database
 from medialift.settings import Settings, load
 from medialift.web.access import people
 from medialift.web.server import serving
-from sandbox.house import audiobooks, books, bursts, healing, posters
+from sandbox.bookservers import BookServer
+from sandbox.house import audiobooks, books, bursts, healing, notices, posters
 from sandbox.house.books import Played
 
 PASSWORD = "correct horse battery"
@@ -32,11 +33,12 @@ BOOKS, DONE = 400, 150
 
 @dataclass
 class House:
-    """Everything that runs, and where it is shown."""
+    """Everything that runs, and where it is shown. `heard` is whom notices go to."""
 
     folder: Path
     database: Database
     settings: Settings
+    heard: BookServer
     address: str = ""
     crew: list[Played] = field(default_factory=list)
 
@@ -96,7 +98,17 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         catalogue = stack.enter_context(audiobooks.catalogue())
         jellyfin, address = stack.enter_context(posters.server())
         library = books.library(folder / "calibre", BOOKS)
-        house = House(folder, database, _settings(url, folder, library, catalogue, address))
+        heard, notify = stack.enter_context(notices.listener())
+        told = {
+            "database": {"url": url},
+            "dashboard": {"port": 0},
+            "diagnostics": {"folder": str(folder / "diagnostics")},
+            "books": {"library": str(library), "collection": books.COLLECTION},
+            "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
+            "posters": posters.settings(folder / "posters", address),
+            "notify": notify,
+        }
+        house = House(folder, database, _settings(folder / "medialift.toml", told), heard)
         settings = house.settings
         books.planned(database, library)
         house.crew = books.worked_on(database, done=DONE)
@@ -112,17 +124,8 @@ def filled(url: str, folder: Path) -> Iterator[House]:
         yield house
 
 
-def _settings(url: str, folder: Path, library: Path, catalogue: str, jellyfin: str) -> Settings:
+def _settings(file: Path, told: Mapping[str, Any]) -> Settings:
     """As a settings file has them, so that commands have the same."""
-    told = {
-        "database": {"url": url},
-        "dashboard": {"port": 0},
-        "diagnostics": {"folder": str(folder / "diagnostics")},
-        "books": {"library": str(library), "collection": books.COLLECTION},
-        "audiobooks": audiobooks.settings(folder / "audiobooks", catalogue),
-        "posters": posters.settings(folder / "posters", jellyfin),
-    }
-    file = folder / "medialift.toml"
     file.touch(mode=0o600)
     file.write_text(to_toml(told), encoding="utf-8")
     return load(file).settings

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from medialift.audiobooks import manifest
-from sandbox.house import audiobooks
+from sandbox.house import audiobooks, notices
 from tests.browser.visits import Visit
 from tests.dashboard_filled import House
 
@@ -108,3 +108,17 @@ def test_posters_are_chosen_and_seen_coming(visit: Window, house: House) -> None
     expect(page.get_by_text("0 of 2")).to_be_visible()
     with house.running("posters", "worker"):
         expect(page.get_by_text("2 of 2")).to_be_visible()
+
+
+def test_a_destination_of_notices_is_tested_and_its_secrets_are_not_shown(
+    visit: Window, house: House
+) -> None:
+    page = visit("ben").open("/notifications")
+    before = len(house.heard.calls)
+    page.get_by_role("button", name="Send a test").click()
+    expect(page.get_by_role("status")).to_be_visible()
+    (told,) = house.heard.calls[before:]
+    assert "medialift" in told.body.decode()
+    assert notices.TOKEN in told.path
+    assert notices.TOKEN not in page.content()
+    assert house.one("select who from event order by id desc limit 1") == "ben (session, dashboard)"
