@@ -1,8 +1,6 @@
-"""The intake in processes of their own, for tests that end them in the middle.
+"""The intake in processes of their own, for tests that end them in the middle: what `tests.hands` begins.
 
-A process that has imported everything once, and begins a new one for each line that it is told: that takes a
-hundredth of a second instead of two. A line is JSON: {settings, mode: "once" | "run", log}, answered by the
-number of the new process; or {wait: number}, answered by how it ended. Also in the first kind of line, each
+A line is {settings, mode: "once" | "run", log}, and of these what is to go wrong, each at a step:
 
     kill     the process ends itself there
     fill     the disk of `filler`, a file, is filled there
@@ -13,13 +11,10 @@ number of the new process; or {wait: number}, answered by how it ended. Also in 
 from __future__ import annotations
 
 import ctypes
-import json
 import logging
 import os
 import signal
 import sys
-import traceback
-from contextlib import suppress
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -28,6 +23,7 @@ from medialift.audiobooks import service
 from medialift.foundation.waiting import wait_until
 from medialift.queueing.database import Database
 from medialift.settings import Settings
+from tests.hands import fill, serve
 
 _CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 
@@ -56,15 +52,6 @@ def work(given: dict[str, Any]) -> None:
             service.once(settings, database, watch=lambda _status: None, stop=Event(), step=step)
 
 
-def fill(filler: Path) -> None:
-    """Leave no byte free on the disk that this file is on."""
-    with suppress(OSError), filler.open("ab", buffering=0) as file:
-        for size in (1 << 20, 1 << 12, 1):
-            with suppress(OSError):
-                while True:
-                    file.write(bytes(size))
-
-
 def bow() -> None:
     """Give up what lets root read and write everything (capset(2), version 3); it is this thread's only."""
     libc = ctypes.CDLL(None, use_errno=True)
@@ -77,35 +64,5 @@ def bow() -> None:
         raise OSError(ctypes.get_errno(), "capset")
 
 
-def begin(given: dict[str, Any]) -> int:
-    """A new process that does as one line says; its number."""
-    child = os.fork()
-    if child:
-        return child
-    code = 1
-    try:
-        log = os.open(given["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-        nothing = os.open(os.devnull, os.O_RDWR)
-        os.dup2(log, 2)
-        os.dup2(nothing, 0)
-        os.dup2(nothing, 1)
-        work(given)
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def main() -> None:
-    """Answer lines until there are no more."""
-    for line in sys.stdin:
-        given = json.loads(line)
-        told = os.waitpid(given["wait"], 0)[1] if "wait" in given else begin(given)
-        sys.stdout.write(f"{told}\n")
-        sys.stdout.flush()
-
-
 if __name__ == "__main__":
-    main()
+    serve(work)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,35 +20,12 @@ from medialift.queueing.database import Database
 from medialift.queueing.supervisor import Supervisor
 from medialift.settings import Settings
 from sandbox.audiobooks import recordings
+from tests.hands import Hands
 
 OF = "audiobooks"
 FOLDERS = ("inbox", "converted", "archive", "backup", "failed", "work", "cache", "library")
 SECONDS = 2.0
 """How long a part of a book plays: a test waits for it."""
-
-
-class Hands:
-    """What begins processes that work: see `tests.intake_worker`."""
-
-    def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.intake_worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-
-    def ask(self, line: dict[str, Any]) -> int:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(line) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
-
-    def end(self) -> None:
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.wait(30)
-        self._process.stdout.close()
 
 
 class IntakeWorld:
@@ -231,7 +206,7 @@ class IntakeWorld:
 @pytest.fixture(scope="session")
 def intake_hands() -> Iterator[Hands]:
     """What begins processes, one for all tests."""
-    hands = Hands()
+    hands = Hands("tests.intake_worker")
     yield hands
     hands.end()
 

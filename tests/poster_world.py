@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
-import subprocess
-import sys
+import select
+import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +22,7 @@ from medialift.queueing import sweeping
 from medialift.queueing.crew import Backoff
 from medialift.queueing.database import Database
 from medialift.queueing.outcome import Bounds, Ended
+from medialift.queueing.supervisor import Supervisor
 from medialift.queueing.worker import Pace, Worker
 from medialift.settings import PostersSettings, Settings
 from sandbox import jellyfin
@@ -30,10 +30,39 @@ from sandbox.bookservers import served
 from sandbox.jellyfin.faults import Fault
 from sandbox.jellyfin.media import Media
 from sandbox.jellyfin.server import Jellyfin
+from tests.hands import Hands
 from tests.poster_worker import QUICK
 
-ROOT = Path(__file__).resolve().parent.parent
 USUAL = {"interval": 0, "concurrency": 4, "timeout": 5, "max_retries": 2, "retry_base": 0.05}
+
+
+class Process:
+    """A worker that `tests.hands` began."""
+
+    def __init__(self, hands: Hands, line: dict[str, Any]) -> None:
+        self._hands = hands
+        self._ended: int | None = None
+        self.number = hands.ask(line)
+
+    def send_signal(self, number: int) -> None:
+        if self._ended is None:
+            os.kill(self.number, number)
+
+    def terminate(self) -> None:
+        self.send_signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
+
+    def wait(self, at_most: float = 30.0) -> int:
+        """Until it has ended: its exit code, or the negative number of the signal that ended it."""
+        if self._ended is None:
+            handle = os.pidfd_open(self.number)
+            ended = select.select([handle], [], [], at_most)[0]
+            os.close(handle)
+            assert ended, f"it does not end within {at_most:g} s"
+            self._ended = os.waitstatus_to_exitcode(self._hands.ask({"wait": self.number}))
+        return self._ended
 
 
 class Posters:
@@ -43,7 +72,10 @@ class Posters:
         server: the stand-in; `media` is what it has.
     """
 
-    def __init__(self, folder: Path, database: Database, server: Jellyfin, url: str) -> None:
+    def __init__(
+        self, folder: Path, database: Database, server: Jellyfin, url: str, hands: Hands | None = None
+    ) -> None:
+        self.hands = hands
         self.root, self.database, self.server, self.media = folder, database, server, server.media
         self.folder = folder / "posters"
         self.folder.mkdir(exist_ok=True)
@@ -56,7 +88,7 @@ class Posters:
             "key_file": str(key),
             "folder": str(self.folder),
         }
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
 
     @property
     def settings(self) -> Settings:
@@ -94,20 +126,33 @@ class Posters:
             bounds or Bounds(),
         )
 
-    def spawn(self, name: str = "one") -> subprocess.Popen[str]:
-        """A worker as a process of its own, until it is told to end."""
-        given = json.dumps({"url": self.database.url, "name": name, "posters": self.given})
-        with (self.root / f"{name}.log").open("a") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tests.poster_worker", given], stderr=log, text=True, cwd=ROOT
-            )
+    def spawn(self, name: str = "one", **faults: Any) -> Process:
+        """A worker as a process of its own, until it is told to end; `faults`: see `tests.poster_worker`."""
+        assert self.hands is not None, "this world has none"
+        line = {"url": self.database.url, "name": name, "posters": self.given}
+        process = Process(self.hands, {**line, **faults, "log": str(self.root / f"{name}.log")})
         self.processes.append(process)
         return process
 
+    def killed(self, step: str, when: str, calls: int = 1) -> None:
+        """Work until right before, or right after, a step, and no further."""
+        ended = self.spawn("killed", die=[step, when, calls], until="done").wait()
+        assert ended == -signal.SIGKILL, (ended, step, when, self.log("killed"))
+        self.give_back()
+
+    def give_back(self) -> None:
+        """What dead ones held is ready again, as it is when their leases have ended."""
+        with self.database.engine.begin() as connection:
+            connection.execute(
+                text("update item set lease_until = now() - interval '1 s' where state = 'leased'")
+            )
+        Supervisor(self.database, silence=0.0).round()
+        with self.database.engine.begin() as connection:
+            connection.execute(text("update item set not_before = now() where state = 'ready'"))
+
     def end(self) -> None:
         for process in self.processes:
-            if process.poll() is None:
-                process.kill()
+            process.kill()
             process.wait()
 
     # -- what came of it -------------------------------------------------------------------------------
@@ -139,6 +184,13 @@ class Posters:
         with self.database.engine.connect() as connection:
             return list(connection.execute(text(statement), values))
 
+    def kept(self) -> set[bytes]:
+        """What was kept before it was replaced."""
+        return {one.read_bytes() for one in self.folder.glob("kept/*/*") if one.name[0] != "."}
+
+    def log(self, name: str = "one") -> str:
+        return "\n".join((self.root / f"{name}.log").read_text().splitlines()[-40:])
+
     def sweep(self) -> None:
         with self.database.engine.begin() as connection:
             sweeping.sweep(connection)
@@ -148,30 +200,28 @@ class Posters:
 
 
 @contextmanager
-def poster_world(folder: Path, database: Database, media: Media | None = None) -> Iterator[Posters]:
+def poster_world(
+    folder: Path, database: Database, media: Media | None = None, hands: Hands | None = None
+) -> Iterator[Posters]:
     """A world for the length of a block: six films and two series unless it is given something else."""
     server = Jellyfin(media=media or Media().filled(6, 2))
     with served(server) as url:
-        made = Posters(folder, database, server, url)
+        made = Posters(folder, database, server, url, hands)
         try:
             yield made
         finally:
             made.end()
 
 
+@pytest.fixture(scope="session")
+def poster_hands() -> Iterator[Hands]:
+    """What begins processes, one for all tests."""
+    hands = Hands("tests.poster_worker")
+    yield hands
+    hands.end()
+
+
 @pytest.fixture
-def posters(tmp_path: Path, database: Database) -> Iterator[Posters]:
-    with poster_world(tmp_path, database) as made:
+def posters(tmp_path: Path, database: Database, poster_hands: Hands) -> Iterator[Posters]:
+    with poster_world(tmp_path, database, hands=poster_hands) as made:
         yield made
-
-
-def killed_in(work: Callable[[], object]) -> None:
-    """Do something in a child that kills itself within it."""
-    child = os.fork()
-    if not child:
-        try:
-            work()
-        finally:
-            os._exit(1)
-    _, status = os.waitpid(child, 0)
-    assert os.WIFSIGNALED(status), "it ended before it was killed"

@@ -18,7 +18,8 @@ from medialift.foundation.waiting import wait_until
 from medialift.queueing import control
 from sandbox.audiobooks import recordings
 from tests.faults import catalogue
-from tests.intake_world import SECONDS, Hands, IntakeWorld
+from tests.hands import Hands
+from tests.intake_world import SECONDS, IntakeWorld
 from tests.postgres_world import Postgres
 
 _KILLS = 4
