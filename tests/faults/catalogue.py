@@ -79,6 +79,13 @@ AUDIOBOOKS_INBOX = "the mount of the inbox vanishes"
 AUDIOBOOKS_DENIED = "a file of an audiobook may not be read"
 AUDIOBOOKS_DATABASE = "the ledger's database is gone while an audiobook is made"
 
+POSTERS_KILLED = "a worker of posters is killed between two steps"
+POSTERS_SERVER = "Jellyfin dies in a batch of posters"
+POSTERS_ANSWER = "an answer of Jellyfin gets lost though it stored a picture"
+POSTERS_DISK = "the disk of posters is full"
+POSTERS_MOUNT = "the mount of posters vanishes"
+POSTERS_DATABASE = "the ledger's database is gone in a batch of posters"
+
 FAULTS = (
     *(store_fault(does, when) for when in WHEN for does in STORE),
     *(mount_fault(state) for state in MOUNT),
@@ -133,4 +140,10 @@ FAULTS = (
     AUDIOBOOKS_INBOX,
     AUDIOBOOKS_DENIED,
     AUDIOBOOKS_DATABASE,
+    POSTERS_KILLED,
+    POSTERS_SERVER,
+    POSTERS_ANSWER,
+    POSTERS_DISK,
+    POSTERS_MOUNT,
+    POSTERS_DATABASE,
 )
