@@ -112,6 +112,25 @@ def test_an_overload_that_passes_is_made_good_by_later_attempts(posters: Posters
     assert (overload["count"], overload["recovered"]) == (2, 2)
 
 
+@pytest.mark.parametrize("kind", ["truncated", "html"])
+def test_pictures_that_come_with_a_good_status_and_are_none_are_failures(posters: Posters, kind: str) -> None:
+    broken, *_ = sorted(posters.media.items)
+    document = recorded(posters, Fault(kind, id=broken))
+    told = document["summary"]
+    assert told["failed_requests"] == 3 and told["successful_requests"] == told["total_requests"] - 3
+    assert [one["item"] for one in told["failing_items"]] == [broken]
+    unusable = next(one for one in told["failure_patterns"] if one["kind"] == "unusable")
+    assert (unusable["count"], unusable["recovered"], unusable["items"]) == (3, 0, [broken])
+    assert "content" in actions(document)
+
+
+def test_a_broken_picture_that_comes_whole_at_the_next_attempt_needs_nothing(posters: Posters) -> None:
+    document = recorded(posters, Fault("truncated", times=1))
+    told = document["summary"]
+    assert (told["failed_requests"], told["attempts"]["recovered"]) == (1, 1)
+    assert "content" not in actions(document)
+
+
 def test_a_session_for_each_request_is_seen_as_such(posters: Posters) -> None:
     posters.given["session"] = "per_request"
     events = recorded(posters)["summary"]["session_events"]

@@ -209,6 +209,9 @@ class PostersHandler:
             return
         if isinstance(error, Busy):
             self._lines.pause(error.seconds)
+        record = traffic.current_record()
+        if isinstance(error, Unusable) and record is not None:
+            record.rejected(error.what)
         if await self._breaker.failed(lease.item_id, error):
             return
         _log.warning("%s: attempt %d: %s", task.name or task.id, lease.attempts, error)

@@ -80,6 +80,6 @@ def _described(made: dict[str, Any]) -> dict[str, Any]:
 def _is_problem(response: dict[str, Any]) -> bool:
     """Also what FastAPI writes down by itself for wrong input, which is answered as a problem here."""
     if not response.get("content"):
-        return response["description"].startswith("It is larger")
+        return str(response["description"]).startswith("It is larger")
     told = [one.get("schema", {}).get("$ref", "") for one in response["content"].values()]
     return any(one.endswith(("/ProblemDetails", "/HTTPValidationError")) for one in told)

@@ -117,6 +117,30 @@ def test_an_attempt_that_does_well_makes_those_before_it_good(wire: Traffic) -> 
     assert (overload["count"], overload["recovered"]) == (2, 2)
 
 
+def test_what_was_answered_well_and_is_of_no_use_is_a_failure_also_after_a_crash(wire: Traffic) -> None:
+    recorder = wire.recorder()
+    with traffic.watch(httpx.Client(trust_env=False)) as client, recorder.recording("job-1") as record:
+        assert record is not None
+        with traffic.about("a"):
+            client.get(f"{wire.url}/ok/1")
+            record.rejected("It is no picture, password=secret")
+            record.rejected("Nothing came meanwhile, so nothing can be of no use")
+            client.get(f"{wire.url}/ok/1")
+        with traffic.about("b"):
+            client.get(f"{wire.url}/status/404")
+            record.rejected("It failed already")
+        [path] = wire.files(".jsonl")
+        so_far = json.loads(finishing.so_far(path, at_most=100_000))["summary"]
+    recorder.close()
+    told = wire.document()["summary"]
+    for name in ("failed_requests", "successful_requests", "failure_patterns", "failing_items"):
+        assert so_far[name] == told[name]
+    assert (told["failed_requests"], told["successful_requests"]) == (2, 1)
+    [unusable] = [one for one in told["failure_patterns"] if one["kind"] == "unusable"]
+    assert (unusable["count"], unusable["recovered"], unusable["items"]) == (1, 1, ["a"])
+    assert "secret" not in json.dumps(unusable)
+
+
 def test_the_same_address_for_another_item_is_no_attempt(wire: Traffic) -> None:
     recorder = wire.recorder()
     with traffic.watch(httpx.Client(trust_env=False)) as client, recorder.recording("job-1"):

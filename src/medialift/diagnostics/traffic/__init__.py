@@ -16,7 +16,8 @@ A worker has one `Recorder`, follows the switch with it, and says which work is 
     recorder.close()                                                    # in the handler's `close`
 
 `recording` yields the record, or None while the switch is off; `record.note(product="Jellyfin", version=…)`
-keeps what is known of the server. Tasks that begin in the block belong to it, a thread of a pool does only
+keeps what is known of the server, and `record.rejected(why)` says that what came last for an item cannot be
+used, whatever its status was. Tasks that begin in the block belong to it, a thread of a pool does only
 when the block is within it, and what is asked within `traffic.unrecorded()` does not. A request that is sent
 again after a failure is numbered as the next attempt by itself, by its item, method and address.
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medialift.diagnostics.traffic.figures import Figures
+from medialift.diagnostics.traffic.figures import UNUSABLE, Figures
 from medialift.diagnostics.traffic.patterns import (
     CHURN,
     FORBIDDEN,
@@ -34,6 +34,7 @@ class Knobs:
     session: str = ""
     key: str = "the key or the password"
     rescan: str = "Have the server look through its library again, and choose the items anew"
+    content: str = "Look at these items on the server: what it sends of them is damaged"
 
 
 _KNOBS: Mapping[str, Knobs] = {
@@ -43,6 +44,7 @@ _KNOBS: Mapping[str, Knobs] = {
         session="posters.session",
         key="posters.key_file",
         rescan="Scan the library in Jellyfin, and choose the items anew: some of them are there no more",
+        content="Look at these pictures in Jellyfin and have it fetch them anew: what it sends is damaged",
     ),
     "books": Knobs(
         alone="Bring one file at a time: medialift books control --parallel 1",
@@ -64,7 +66,7 @@ class Recommendation:
     """One thing to do.
 
     Attributes:
-        action: its kind: key, legacy_header, rescan, slower, individual_mode, smaller_batches,
+        action: its kind: key, legacy_header, rescan, content, slower, individual_mode, smaller_batches,
             per_request_sessions, shared_session, server_log, reachable.
         text: what to do, a sentence. setting: the setting that it is about; "" when it is none.
         evidence: the figures and requests that it follows from.
@@ -88,6 +90,7 @@ def recommendations(
     advisers = (
         _key(figures, by_kind, knobs),
         _ids(by_kind, knobs),
+        _content(by_kind, knobs),
         _pace(figures, by_kind, knobs, seconds, environment),
         _sessions(figures, by_kind, knobs),
         _network(figures, by_kind),
@@ -124,6 +127,12 @@ def _ids(found: Mapping[str, Pattern], knobs: Knobs) -> Iterator[Recommendation]
     pattern = found.get(INVALID_IDS)
     if pattern is not None and pattern.recovered < pattern.count:
         yield Recommendation("rescan", knobs.rescan, "", {**_of(pattern), "items": list(pattern.items)})
+
+
+def _content(found: Mapping[str, Pattern], knobs: Knobs) -> Iterator[Recommendation]:
+    pattern = found.get(UNUSABLE)
+    if pattern is not None and pattern.recovered < pattern.count:
+        yield Recommendation("content", knobs.content, "", {**_of(pattern), "items": list(pattern.items)})
 
 
 def _pace(

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 OK, EXPECTED, FAILED, CANCELLED, UNFINISHED = "ok", "expected", "failed", "cancelled", "unfinished"
+UNUSABLE = "unusable"
+"""The reason of a failure that no status tells: what came could not be used."""
 EDGES = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 _EXAMPLES, _ITEMS = 3, 2000
 _ITEMS_SHOWN = 30
@@ -20,6 +22,7 @@ class Figures:
     Attributes:
         ok: answered below 400. expected: answered by a status that is an answer in this pipeline, such as 404
             to the question whether something is there. failed: by any other, or not at all.
+        unusable: those of `failed` that were answered well with what could not be used.
         cancelled: given up by us. unfinished: under way when the record ended.
         retried: requests that were an attempt after a failed one. recovered: those of them that went well.
         bad_status: failures by the status of their answer. by_error: those without a whole answer, by kind.
@@ -37,6 +40,7 @@ class Figures:
     ok: int = 0
     expected: int = 0
     failed: int = 0
+    unusable: int = 0
     cancelled: int = 0
     unfinished: int = 0
     retried: int = 0
@@ -88,6 +92,23 @@ class Figures:
         if outcome == FAILED:
             self._example(error["kind"] if error is not None else str(status), entry)
         self._item(entry.get("item"), outcome)
+
+    def reject(self, told: Mapping[str, Any]) -> None:
+        """What a request brought, which was counted as one that went well, cannot be used.
+
+        Args:
+            told: {n, item, method, url, why, after}, the last as its record has it.
+        """
+        self.ok -= 1
+        self.failed += 1
+        self.unusable += 1
+        if told.get("after"):
+            # It seemed to make these good.
+            self.recovered -= 1
+            for reason in told["after"]:
+                _count(self.recovered_by, reason, -1)
+        self._example(UNUSABLE, {**told, "error": {"text": told["why"]}})
+        self._item(told.get("item"), FAILED)
 
     def merge(self, other: Figures) -> None:
         """Add what another record of the same job has."""

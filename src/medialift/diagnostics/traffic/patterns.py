@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from medialift.diagnostics.traffic.figures import Figures
+from medialift.diagnostics.traffic.figures import UNUSABLE, Figures
 
 INVALID_IDS, UNAUTHORIZED, FORBIDDEN = "invalid_ids", "unauthorized", "forbidden"
 RATE_LIMIT, OVERLOAD, SERVER_ERROR, REFUSED = "rate_limit", "overload", "server_error", "refused"
@@ -31,6 +31,7 @@ _SENTENCES = {
     OVERLOAD: "The server, or what stands before it, is overloaded or away",
     SERVER_ERROR: "The server breaks over requests",
     REFUSED: "The server refuses requests as they are",
+    UNUSABLE: "The server says that all is well, and what it sends cannot be used",
     NETWORK: "Requests got no answer, or not all of it",
     CHURN: "Sessions are made over and over instead of being used again",
     MOSTLY: "More than half of the requests fail",
@@ -74,7 +75,7 @@ class Pattern:
 
 def patterns(figures: Figures) -> list[Pattern]:
     """All that there are, those with most failures first."""
-    found = [*_of_answers(figures), *_of_the_network(figures)]
+    found = [*_of_answers(figures), *_of_content(figures), *_of_the_network(figures)]
     found.sort(key=lambda one: -one.count)
     return [*_of_the_whole(figures), *found, *_of_sessions(figures)]
 
@@ -90,6 +91,11 @@ def _of_answers(figures: Figures) -> Iterator[Pattern]:
         by_kind.setdefault(kind_of_status(status), {})[status] = count
     for kind, counts in by_kind.items():
         yield _pattern(figures, kind, counts)
+
+
+def _of_content(figures: Figures) -> Iterator[Pattern]:
+    if figures.unusable:
+        yield _pattern(figures, UNUSABLE, {UNUSABLE: figures.unusable})
 
 
 def _of_the_network(figures: Figures) -> Iterator[Pattern]:

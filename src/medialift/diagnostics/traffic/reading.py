@@ -69,6 +69,8 @@ def lines(path: Path) -> Told:
             told.figures = Figures.of(line["figures"])
         if "begin" in line:
             under_way[line["begin"]["n"]] = line["begin"]
+        if "rejected" in line:
+            told.figures.reject(line["rejected"])
         if "end" in line:
             entry = line["end"]
             under_way.pop(entry["n"], None)

@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from medialift.diagnostics.traffic import current, names
 from medialift.diagnostics.traffic.document import failed, line_of
 from medialift.diagnostics.traffic.exchange import Client, Exchange, Pairs
-from medialift.diagnostics.traffic.figures import Figures
+from medialift.diagnostics.traffic.figures import OK, UNUSABLE, Figures
 from medialift.diagnostics.traffic.redacting import Redactor
 
 _log = logging.getLogger(__name__)
@@ -77,6 +77,8 @@ class Record:
         self._under_way: dict[int, Exchange] = {}
         self._known: dict[int, dict[str, Any] | None] = {}
         self._in_a_row: dict[tuple[str, str, str], list[str]] = {}
+        # The last request of each item, where it went well: what it brought may turn out to be of no use.
+        self._went_well: dict[str, dict[str, Any]] = {}
         self._bytes = {True: 0, False: 0}
         self._file: int | None = None
         self._bodies: dict[str, int] = {}
@@ -137,6 +139,7 @@ class Record:
                 return
             self._under_way.pop(entry["n"], None)
             self._note_attempt(exchange.key, entry, bad)
+            self._note_success(entry)
             entry = {name: value for name, value in entry.items() if value not in ("", None)}
             self._without_repeated_body(entry)
             self.figures.add(entry)
@@ -147,6 +150,18 @@ class Record:
             elif time.monotonic() - self._figures_at >= _FIGURES_SECONDS:
                 self._figures_at = time.monotonic()
                 self._write({"figures": self.figures.to_dict()})
+
+    def rejected(self, why: str) -> None:
+        """What came last for the item at hand (`about`) cannot be used, though its status was good."""
+        with self._lock:
+            entry = self._went_well.pop(current.item(), None)
+            if entry is None or not self.open:
+                return
+            told = {**entry, "why": self.redactor.text(why)}
+            self.figures.reject(told)
+            key = (entry["item"], entry["method"], entry["url"])
+            self._in_a_row[key] = [*entry["after"], UNUSABLE]
+            self._write({"rejected": told})
 
     def met(self, url: str, headers: Mapping[str, str], version: str) -> None:
         """A server answered: what it says of itself is kept once."""
@@ -227,6 +242,12 @@ class Record:
                 self._in_a_row.setdefault(key, []).append(reason)
         elif entry["outcome"] in ("ok", "expected"):
             self._in_a_row.pop(key, None)
+
+    def _note_success(self, entry: Mapping[str, Any]) -> None:
+        self._went_well.pop(entry["item"], None)
+        if entry["outcome"] == OK and len(self._went_well) < _IN_A_ROW:
+            known = {name: entry[name] for name in ("n", "item", "method", "url")}
+            self._went_well[entry["item"]] = {**known, "after": entry.get("after", [])}
 
     def _without_repeated_body(self, entry: dict[str, Any]) -> None:
         """A server says the same of many requests: it is kept of the first."""
