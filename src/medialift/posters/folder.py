@@ -3,6 +3,7 @@ what was replaced, here or on the server, in `kept`."""
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import secrets
@@ -24,6 +25,12 @@ _PIECE = 1 << 20
 _PART = ".part"
 _LEFT_SECONDS = 3600.0
 """A half picture that is older was left by a worker that died."""
+_OF_THE_FOLDER = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.ESTALE, errno.ENOTCONN})
+"""What a disk or a mount has one say of every picture."""
+
+
+class FolderAway(Transient):
+    """The folder is not there, or takes nothing: no picture is to blame."""
 
 
 @dataclass(frozen=True)
@@ -32,15 +39,19 @@ class Folder:
 
     root: Path
 
-    def check(self) -> None:
+    def check(self, *, used: bool = False) -> None:
         """Make what is missing below it.
 
+        Args:
+            used: there are pictures in it. So it has `kept`, and what is there without is not it, but what
+                lies below the place of a mount.
+
         Raises:
-            Transient: it is not there: its disk or share is away.
+            FolderAway: it is not there: its disk or share is away, or has no room.
             Permanent: nobody may write to it.
         """
-        if not self.root.is_dir():
-            raise Transient("The folder of posters is away", str(self.root), "Make it, or look at its mount")
+        if not _is_folder(self.root) or (used and not self.there()):
+            raise self.away()
         try:
             for name in (PICTURES, UPLOAD, KEPT):
                 (self.root / name).mkdir(exist_ok=True)
@@ -49,11 +60,29 @@ class Folder:
             (self.root / KEPT / ".probe").unlink()
             self._sweep()
         except OSError as error:
+            if error.errno not in (errno.EACCES, errno.EPERM):
+                raise FolderAway(
+                    "The folder of posters cannot be written",
+                    f"{self.root}: {error.strerror}",
+                    "Look at its disk and its mount",
+                ) from error
             raise Permanent(
                 "The folder of posters cannot be written",
                 f"{self.root}: {error.strerror}",
                 "Give it to the user that the worker runs as",
             ) from error
+
+    def there(self) -> bool:
+        """Whether it is there, and not what lies below the place of its mount; once it was checked."""
+        return _is_folder(self.root / KEPT)
+
+    def away(self) -> FolderAway:
+        """The error that says so."""
+        return FolderAway(
+            "The folder of posters is away",
+            str(self.root),
+            f"Look at its mount. If it is a new one, make the folder `{KEPT}` in it",
+        )
 
     def _sweep(self) -> None:
         for left in self.root.glob(f"{PICTURES}/*/.*{_PART}"):
@@ -88,12 +117,12 @@ class Folder:
 
         Raises:
             Unusable: it is none; nothing is changed.
-            Transient: there is no room, or the disk fails.
+            FolderAway: there is no room. Transient: the disk fails.
         """
         file = self.root / path
         part = file.with_name(f".{secrets.token_hex(8)}{_PART}")
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            file.parent.mkdir(exist_ok=True)
             try:
                 atomic.write_bytes(part, body, mode=None)
                 found = picture.examine(part, body)
@@ -102,7 +131,7 @@ class Folder:
                 part.unlink(missing_ok=True)
             atomic.sync_folder(file.parent)
         except OSError as error:
-            raise _full(file, error) from error
+            raise _unwritten(file, error) from error
         return found
 
     def put_aside(self, path: str, id: str, image: str) -> None:
@@ -110,7 +139,7 @@ class Folder:
         file = self.root / path
         kept = self.root / kept_path(id, image, self.hash(path), file.suffix)
         try:
-            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.parent.mkdir(exist_ok=True)
             if not kept.exists():
                 try:
                     kept.hardlink_to(file)
@@ -118,7 +147,7 @@ class Folder:
                     atomic.write_bytes(kept, file.read_bytes(), mode=None)
                 atomic.sync_folder(kept.parent)
         except OSError as error:
-            raise _full(kept, error) from error
+            raise _unwritten(kept, error) from error
 
     def remove(self, path: str) -> None:
         """Take away a file that was put aside."""
@@ -130,10 +159,10 @@ class Folder:
         path = kept_path(id, image, picture.digest(body), ENDINGS[format] if format else ".bin")
         if not self.holds(path, picture.digest(body), len(body)):
             try:
-                (self.root / path).parent.mkdir(parents=True, exist_ok=True)
+                (self.root / path).parent.mkdir(exist_ok=True)
                 atomic.write_bytes(self.root / path, body, mode=None)
             except OSError as error:
-                raise _full(self.root / path, error) from error
+                raise _unwritten(self.root / path, error) from error
         return path
 
     def kept(self, path: str, sha256: str) -> bytes:
@@ -145,6 +174,8 @@ class Folder:
         try:
             body = (self.root / path).read_bytes()
         except OSError as error:
+            if error.errno in _OF_THE_FOLDER:
+                raise self.away() from error
             raise Unsafe(
                 "A picture that was kept cannot be read",
                 f"{path}: {error.strerror}",
@@ -160,6 +191,7 @@ def read_source(file: Path, largest: int) -> tuple[bytes, Picture]:
 
     Raises:
         Permanent: it cannot be read, is larger than may be, or is no whole picture.
+        Transient: its folder is away.
     """
     try:
         # Without O_NONBLOCK a named pipe would be waited for.
@@ -169,6 +201,8 @@ def read_source(file: Path, largest: int) -> tuple[bytes, Picture]:
                 raise Permanent("A picture is no file", str(file), "Put a file there")
             body = opened.read(largest + 1)
     except OSError as error:
+        if error.errno in _OF_THE_FOLDER or _empty(file.parent):
+            raise Transient("A folder of pictures is away", str(file.parent), "Look at its mount") from error
         raise Permanent("A picture cannot be read", f"{file}: {error.strerror}", "Put it there") from error
     if len(body) > largest:
         raise Permanent("A picture is too large", f"{file}: over {largest} bytes", "See posters.max_bytes")
@@ -183,5 +217,19 @@ def kept_path(id: str, image: str, sha256: str, ending: str) -> str:
     return f"{KEPT}/{id[:2]}/{id}.{image}.{sha256[:16]}{ending}"
 
 
-def _full(path: Path, error: OSError) -> Transient:
-    return Transient("A picture cannot be written", f"{path}: {error.strerror}", "Look at its disk")
+def _unwritten(path: Path, error: OSError) -> Transient:
+    kind = FolderAway if error.errno in _OF_THE_FOLDER else Transient
+    return kind("A picture cannot be written", f"{path}: {error.strerror}", "Look at its disk")
+
+
+def _is_folder(path: Path) -> bool:
+    with suppress(OSError):  # a mount whose server has died
+        return path.is_dir()
+    return False
+
+
+def _empty(folder: Path) -> bool:
+    try:
+        return next(folder.iterdir(), None) is None
+    except OSError:
+        return True

@@ -17,7 +17,7 @@ from medialift.foundation.token import read_token
 from medialift.posters import downloading, picture, records, replacing
 from medialift.posters.answers import Busy, KeyRefused, Stopped, Unusable
 from medialift.posters.breaker import Breaker
-from medialift.posters.folder import Folder
+from medialift.posters.folder import Folder, FolderAway
 from medialift.posters.jellyfin import Jellyfin
 from medialift.posters.line import Connect, Line, Lines, connect
 from medialift.posters.names import PIPELINE
@@ -83,7 +83,8 @@ class PostersHandler:
         settings = self._settings
         key = await asyncio.to_thread(read_token, settings.key_file)
         await asyncio.to_thread(picture.program)
-        await asyncio.to_thread(self._folder.check)
+        used = await crew.transaction(lambda connection: records.any_file(connection, settings.collection))
+        await asyncio.to_thread(self._folder.check, used=used)
         self._lines = Lines(settings, key, crew.draining, self._make)
         self._asking = self._make(settings, key, Tempo(0.0, crew.draining), "shared")
         self._breaker = Breaker(self._asking.answers)
@@ -111,9 +112,8 @@ class PostersHandler:
         if self._breaker.open:
             self._rest(crew)
             return
-        if not await asyncio.to_thread(self._settings.folder.is_dir):
-            # Nothing is wrong with these pictures.
-            crew.rest(_FOLDER_REST_SECONDS, f"the folder {self._settings.folder} is away")
+        if not await asyncio.to_thread(self._folder.there):
+            self._wait_for_folder(self._folder.away(), crew)
             return
         tasks = {lease.item_id: Task.of(lease.payload) for lease in leases}
         options = await self._options({one.batch for one in tasks.values()}, crew)
@@ -158,7 +158,7 @@ class PostersHandler:
             or self._breaker.open
             or crew.cancelled(lease)
             or not crew.held(lease)
-            or crew.control.rests
+            or bool(crew.resting)
         )
 
     async def _until_done_or_lost(self, lease: Lease, task: Task, line: Line, crew: Crew) -> None:
@@ -186,6 +186,11 @@ class PostersHandler:
             await self._finished(lease, going.result(), crew)
         elif isinstance(error, Stopped):
             return
+        elif isinstance(error, FolderAway):
+            self._wait_for_folder(error, crew)
+        elif not await asyncio.to_thread(self._folder.there):
+            # Whatever it says, it is so for that.
+            self._wait_for_folder(self._folder.away(), crew)
         elif isinstance(error, MedialiftError):
             await self._failed(lease, task, error, crew)
         else:
@@ -193,6 +198,12 @@ class PostersHandler:
             _log.error("the work on %s broke", task.name or task.id, exc_info=error)
             told = Transient("The work on it broke", redact(repr(error)), "See the worker's log")
             await crew.fail(lease, told, delay=self._backoff.after(lease.attempts), limit=self._tries)
+
+    def _wait_for_folder(self, error: FolderAway, crew: Crew) -> None:
+        """Claim nothing for a while. No picture is to blame: what is in hand is given back."""
+        if not crew.resting:
+            _log.warning("%s", error)
+            crew.rest(_FOLDER_REST_SECONDS, f"{error.what}: {error.subject}")
 
     async def _finished(self, lease: Lease, outcome: Outcome, crew: Crew) -> None:
         self._breaker.succeeded()

@@ -35,6 +35,10 @@ _KEPT = text(
     "select sha256, size, format, path from poster_kept"
     " where collection = :collection and jellyfin_id = :id and image = :image and sha256 = :sha256"
 )
+_ANY = text(
+    "select exists (select from poster where collection = :collection)"
+    " or exists (select from poster_kept where collection = :collection and path <> '')"
+)
 _SERVER = text("""
     insert into poster_server (collection, server, name) values (:collection, :server, :name)
     on conflict (collection) do update set name = :name where poster_server.server = :server
@@ -92,6 +96,11 @@ def kept(connection: Connection, collection: str, id: str, image: str, sha256: s
         _KEPT, {"collection": collection, "id": id, "image": image, "sha256": sha256}
     ).one_or_none()
     return None if row is None else Kept(*row)
+
+
+def any_file(connection: Connection, collection: str) -> bool:
+    """Whether anything was ever written into the folder."""
+    return bool(connection.execute(_ANY, {"collection": collection}).scalar_one())
 
 
 def same_server(connection: Connection, collection: str, server: Server) -> None:
