@@ -36,6 +36,11 @@ from tests.poster_worker import QUICK
 USUAL = {"interval": 0, "concurrency": 4, "timeout": 5, "max_retries": 2, "retry_base": 0.05}
 
 
+_STATES = """
+    select state, count(*) from item join poster_item on item_id = id
+     where batch_id = coalesce(:batch, (select max(id) from poster_batch)) group by state"""
+
+
 class Process:
     """A worker that `tests.hands` began."""
 
@@ -175,7 +180,9 @@ class Posters:
         }
 
     def states(self, batch: int | None = None) -> dict[str, int]:
-        return dict(operations.one_batch(self.settings, batch)["states"])
+        """{state: how many} of a batch, the newest without one. Asked often, so without a command's way."""
+        found = self.rows(_STATES, batch=batch)
+        return {row.state: row.count for row in found}
 
     def failed(self, batch: int | None = None) -> list[dict[str, Any]]:
         return operations.listing(self.settings, batch=batch)
