@@ -55,10 +55,13 @@ def test_it_tells_nothing_in_check_mode(post: Run, house: httpx.Client, tmp_path
     assert bursts(house) == [] and not (tmp_path / "outbox").exists()
 
 
-def test_a_dashboard_that_is_away_is_warned_of_and_nothing_fails(post: Run, tmp_path: Path) -> None:
+def test_a_dashboard_that_is_away_is_warned_of_and_nothing_fails(
+    post: Run, capfd: pytest.CaptureFixture[str]
+) -> None:
     told = post(url="http://127.0.0.1:9")
     assert not told.get("failed") and told["waiting"] == 1 and not told["changed"]
-    assert "was not told" in str(told["warnings"])
+    # Where Ansible's own display is loaded in this process, it shows warnings itself.
+    assert "was not told" in str(told.get("warnings", "")) + capfd.readouterr().err
     assert post()["told"][0]["added"] == 1
 
 
