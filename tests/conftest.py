@@ -1,6 +1,8 @@
 """What all tests share: the table of faults, which tests of every kind fill, and one object store."""
 
+import logging
 import os
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -27,6 +29,18 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     chain = group is not None and "sandbox" in (*group.args, *group.kwargs.values())
     if "PYTEST_XDIST_WORKER" in os.environ:
         os.setpriority(os.PRIO_PROCESS, 0, 0 if chain else _BESIDE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """A service that a test runs in this process logs to what that test reads, and to nothing later."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        return (yield)
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
 
 
 # Their parts are real (processes, servers, file systems, machines), and a machine that is busy for a moment

@@ -70,7 +70,7 @@ def end(artifacts: Path, outcome: str = "ok") -> Path:
 
 
 def dashboard(url: object) -> Dashboard:
-    return Dashboard(str(url).rstrip("/"), SecretStr(""), timeout=5)
+    return Dashboard(str(url).rstrip("/"), SecretStr(""), timeout=60)
 
 
 def posted(artifacts: Path, *inputs: Path) -> Post:
