@@ -12,9 +12,6 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
-
 from medialift.audiobooks import (
     by_hand,
     metadata,
@@ -33,7 +30,7 @@ from medialift.audiobooks.retrying import Retried
 from medialift.audiobooks.status import Status
 from medialift.errors import Permanent
 from medialift.queueing.crew import AWAY, gone
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.settings import AudiobooksSettings, Settings
 
 Watch = Callable[[Status], object]
@@ -88,13 +85,13 @@ def status(settings: Settings) -> dict[str, Any]:
 
 def look(settings: Settings) -> Status:
     """How it stands, as an object: for those who show it again and again."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return standing.status(connection, settings.audiobooks.collection)
 
 
 def metrics(settings: Settings) -> bytes:
     """All figures in Prometheus' text format."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return figures.exposition(connection, settings.audiobooks.collection)
 
 
@@ -169,7 +166,7 @@ def import_metrics(settings: Settings, path: Path) -> dict[str, Any]:
     """
     found = metrics_import.read(path)
     with _open(settings) as database:
-        with _transaction(database) as connection:
+        with database.transaction() as connection:
             changed = metrics_import.write(connection, settings.audiobooks.collection, found)
         return {"changed": changed, "conversions": len(found.runs), **_stands(settings, database)}
 
@@ -221,7 +218,7 @@ def tag(
     with opening.plugins(settings) as plugins, closing(opening.workshop(settings, plugins)) as shop:
         tagged = shop.tag(name, override=override, dry_run=dry_run, stop=stop)
         if not dry_run:
-            with _open(settings) as database, _transaction(database) as connection:
+            with _open(settings) as database, database.transaction() as connection:
                 shop.tagged_by_hand(connection, tagged)
     manifest = tagged.manifest
     return {
@@ -327,16 +324,7 @@ def _open(settings: Settings) -> Iterator[Database]:
         yield database
 
 
-@contextmanager
-def _transaction(database: Database) -> Iterator[Connection]:
-    try:
-        with database.engine.begin() as connection:
-            yield connection
-    except OperationalError as error:
-        raise unreachable(error) from error
-
-
 def _stands(settings: Settings, database: Database) -> dict[str, Any]:
-    with _transaction(database) as connection:
+    with database.transaction() as connection:
         now = standing.status(connection, settings.audiobooks.collection)
     return {"finished": now.finished, "status": now.to_dict()}

@@ -12,7 +12,6 @@ from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from medialift.cli import session
 from medialift.cli.face import Face
@@ -23,7 +22,7 @@ from medialift.diagnostics.traffic.shelf import Shelf
 from medialift.foundation import atomic
 from medialift.foundation.units import format_duration, format_size
 from medialift.queueing import debug_switch
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -167,11 +166,8 @@ def cleanup(
 def _here(run: Session) -> Iterator[_Here]:
     with Database.open(run.settings.database) as database:
         database.check()
-        try:
-            with database.engine.begin() as connection:
-                yield _Here(connection, Shelf(run.settings.diagnostics, connection))
-        except OperationalError as error:
-            raise unreachable(error) from error
+        with database.transaction() as connection:
+            yield _Here(connection, Shelf(run.settings.diagnostics, connection))
 
 
 def _give(run: Session, found: Mapping[str, Any], out: Path | None) -> None:

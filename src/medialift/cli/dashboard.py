@@ -10,14 +10,13 @@ from typing import Annotated
 
 import typer
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from medialift import settings
 from medialift.cli import session
 from medialift.cli.session import BadInput, Session, user_input
 from medialift.foundation import atomic
 from medialift.foundation.units import parse_duration
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.web import server
 from medialift.web.access import people, tokens
 
@@ -217,8 +216,5 @@ def _keep(file: Path, secret: str) -> None:
 def _ledger(run: Session) -> Iterator[Connection]:
     with Database.open(run.settings.database) as database:
         database.check()
-        try:
-            with database.engine.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            raise unreachable(error) from error
+        with database.transaction() as connection:
+            yield connection

@@ -13,7 +13,6 @@ from typing import Annotated, Any
 
 import typer
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from medialift.books import metrics as books_metrics
 from medialift.books import status as books_status
@@ -25,7 +24,7 @@ from medialift.foundation.units import format_duration, format_size
 from medialift.healing import metrics as healing_metrics
 from medialift.queueing import control, events, items, ledger, metrics, workers
 from medialift.queueing.crew import AWAY
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.queueing.items import ALL, Which
 from medialift.queueing.schema import ITEM_STATES
 from medialift.queueing.supervisor import Supervisor
@@ -287,11 +286,8 @@ def _write_figures(database: Database, path: Path, stop: Event) -> None:
 def _ledger(run: Session) -> Iterator[Connection]:
     with Database.open(run.settings.database) as database:
         database.check()
-        try:
-            with database.engine.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            raise unreachable(error) from error
+        with database.transaction() as connection:
+            yield connection
 
 
 def _known(connection: Connection, queue: str) -> tuple[str, str]:

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from medialift import settings as settings_room
 from medialift.errors import Permanent
@@ -24,7 +23,7 @@ from medialift.healing.observed import Observed, Verdict
 from medialift.healing.observing import observe
 from medialift.healing.pipeline import Pipeline
 from medialift.healing.systemd_fleet import SystemdFleet
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.settings import Settings
 
 fleets: Callable[[Pipeline], Fleet] = SystemdFleet
@@ -52,11 +51,8 @@ class Here:
     @contextmanager
     def transaction(self) -> Iterator[Connection]:
         """Raises Transient when the database does not answer."""
-        try:
-            with self.database.engine.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            raise unreachable(error) from error
+        with self.database.transaction() as connection:
+            yield connection
 
 
 def unready(config: Path) -> str:

@@ -13,7 +13,6 @@ from threading import Event
 from typing import Any
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
 
 from medialift.errors import Permanent
 from medialift.posters import batches, preparing, working
@@ -24,7 +23,7 @@ from medialift.posters.preparing import Plan
 from medialift.posters.selection import Selection
 from medialift.posters.status import Status
 from medialift.queueing import control
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.settings import Settings
 
 
@@ -71,7 +70,7 @@ def restore(
 ) -> dict[str, Any]:
     """Begin to put back what was replaced: {changed, batch}; see `preparing.restore`."""
     posters, asked = settings.posters, preparing.server(settings.posters)
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         plan = preparing.restore(
             connection,
             posters,
@@ -92,7 +91,7 @@ def planned_restore(
 ) -> Plan:
     """What `restore` would begin; nothing is written."""
     posters, asked = settings.posters, preparing.server(settings.posters)
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return preparing.restore(connection, posters, asked, batch=batch, ids=ids, image=image)
 
 
@@ -105,14 +104,14 @@ def run(
     """Work here until nothing is left: {why, items, files, bytes, …, status}; in the main thread only."""
     with _open(settings) as database:
         ended = working.here(settings, database, watch=watch, stop=stop)
-        with _transaction(database) as connection:
+        with database.transaction() as connection:
             now = standing.status(connection, settings.posters.collection)
     return {**ended.to_dict(), "status": now.to_dict(), "finished": now.finished}
 
 
 def look(settings: Settings, *, batches_shown: int = 10) -> Status:
     """How it stands."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return standing.status(connection, settings.posters.collection, batches_shown=batches_shown)
 
 
@@ -122,7 +121,7 @@ def one_batch(settings: Settings, id: int | None) -> dict[str, Any]:
     Raises:
         Permanent: there is none.
     """
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return standing.batch(
             connection, settings.posters.collection, _batch(connection, settings, id)
         ).to_dict()
@@ -137,7 +136,7 @@ def listing(
     limit: int = 1000,
 ) -> list[dict[str, Any]]:
     """Items with what became of them, as `status.listed`; of all batches without a number."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         return standing.listed(
             connection, settings.posters.collection, batch=batch, states=states, after=after, limit=limit
         )
@@ -151,7 +150,7 @@ def retry(
     Raises:
         Permanent: there is no such batch, or an item cannot be tried again.
     """
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         number = _batch(connection, settings, batch)
         count = batches.retry(connection, settings.posters.collection, number, list(items) or None, who=who)
         return _now(connection, settings, number, count)
@@ -163,7 +162,7 @@ def cancel(settings: Settings, batch: int | None = None, *, who: str = "") -> di
     Raises:
         Permanent: there is no such batch.
     """
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         number = _batch(connection, settings, batch)
         count = batches.cancel(connection, settings.posters.collection, number, who=who)
         return _now(connection, settings, number, count)
@@ -171,14 +170,14 @@ def cancel(settings: Settings, batch: int | None = None, *, who: str = "") -> di
 
 def pause(settings: Settings, *, why: str = "", who: str = "") -> dict[str, Any]:
     """Hold all workers of posters: {changed}. What is in flight is finished."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         collection = settings.posters.collection
         return {"changed": control.pause(connection, PIPELINE, collection, why=why, who=who)}
 
 
 def resume(settings: Settings, *, who: str = "") -> dict[str, Any]:
     """Let the workers go on: {changed}."""
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         collection = settings.posters.collection
         changed = control.resume(connection, PIPELINE, collection, who=who)
         batches.ring(connection, collection)
@@ -186,7 +185,7 @@ def resume(settings: Settings, *, who: str = "") -> dict[str, Any]:
 
 
 def _begun(settings: Settings, plan: Plan) -> dict[str, Any]:
-    with _open(settings) as database, _transaction(database) as connection:
+    with _open(settings) as database, database.transaction() as connection:
         begun = preparing.begin(connection, settings.posters.collection, plan)
     return {"changed": True, "batch": begun.to_dict()}
 
@@ -210,12 +209,3 @@ def _open(settings: Settings) -> Iterator[Database]:
     with Database.open(settings.database) as database:
         database.check()
         yield database
-
-
-@contextmanager
-def _transaction(database: Database) -> Iterator[Connection]:
-    try:
-        with database.engine.begin() as connection:
-            yield connection
-    except OperationalError as error:
-        raise unreachable(error) from error

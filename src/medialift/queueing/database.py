@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -171,6 +173,19 @@ class Database:
     def _holds_a_ledger(self) -> bool:
         with self.engine.connect() as connection:
             return bool(connection.execute(text("select to_regclass('item') is not null")).scalar_one())
+
+    @contextmanager
+    def transaction(self) -> Iterator[Connection]:
+        """A connection in a transaction that is committed at the end of the block.
+
+        Raises:
+            Transient: the database does not answer.
+        """
+        try:
+            with self.engine.begin() as connection:
+                yield connection
+        except OperationalError as error:
+            raise unreachable(error) from error
 
     def close(self) -> None:
         self.engine.dispose()

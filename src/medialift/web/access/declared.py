@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import OperationalError
 
 from medialift import settings
 from medialift.errors import Permanent
-from medialift.queueing.database import Database, unreachable
+from medialift.queueing.database import Database
 from medialift.web.access import passwords, people, tokens
 from medialift.web.access.scopes import scope_of
 
@@ -28,14 +27,9 @@ def unready(config: Path) -> str:
     """
     if not config.exists():
         return f"there is no {config} yet"
-    with Database.open(settings.load(config).settings.database) as database:
-        try:
-            with database.engine.connect() as connection:
-                there = connection.execute(
-                    text("select to_regclass('access_token') is not null")
-                ).scalar_one()
-        except OperationalError as error:
-            raise unreachable(error) from error
+    given = settings.load(config).settings.database
+    with Database.open(given) as database, database.transaction() as connection:
+        there = connection.execute(text("select to_regclass('access_token') is not null")).scalar_one()
     return "" if there else "the ledger was made by an older medialift"
 
 
@@ -51,11 +45,8 @@ def opened(config: Path) -> Iterator[Connection]:
         raise Permanent("There is no such settings file", str(config), "Apply the role dashboard first")
     with Database.open(settings.load(config).settings.database) as database:
         database.check()
-        try:
-            with database.engine.begin() as connection:
-                yield connection
-        except OperationalError as error:
-            raise unreachable(error) from error
+        with database.transaction() as connection:
+            yield connection
 
 
 def person(
